@@ -1,0 +1,193 @@
+"""What a lab holds: the YAML file of `ferry lab up --inventory`, checked and bounded.
+
+YAML 1.2 (``power: on`` is the word "on", versions may be unquoted): anything that a person would
+write is understood, a misspelt key is refused with its place.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from ruamel.yaml import YAML
+
+MAX_INVENTORY_BYTES = 1 << 20
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _as_on_off(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, str):
+        return {"true": "on", "yes": "on", "false": "off", "no": "off"}.get(value.lower(), value.lower())
+    return value
+
+
+def _as_lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+OnOff = Annotated[Literal["on", "off"], BeforeValidator(_as_on_off)]
+
+
+class Strict(BaseModel):
+    """Refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Datastore(Strict):
+    """Where disks lie. ``base_readable``: whether `/folder` serves the frozen base of a running VM.
+
+    Default: yes on NFS, no on VMFS (which locks it), never on vSAN and vVol (which have no files).
+    """
+
+    name: Text
+    type: Literal["VMFS", "NFS", "NFS41", "vsan", "VVOL"] = "VMFS"
+    vmfs: int = 6
+    base_readable: bool | None = None
+    capacity_gib: float = 8192
+
+    @property
+    def serves_frozen_base(self) -> bool:
+        """What `/folder` does with the frozen base of a running VM."""
+        if self.type in ("vsan", "VVOL"):
+            return False
+        return self.type.startswith("NFS") if self.base_readable is None else self.base_readable
+
+
+class Nic(Strict):
+    """A virtual network card; ``mac_type: manual`` is an address set by hand."""
+
+    network: Text = "VM Network"
+    mac: str = Field(pattern=r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")
+    mac_type: Literal["manual", "generated", "assigned"] = "assigned"
+    type: Literal["vmxnet3", "e1000", "e1000e"] = "vmxnet3"
+
+
+class Disk(Strict):
+    """A disk made from an image (any format qemu-img reads; copied in) or empty with ``size_mib``."""
+
+    image: Path | None = None
+    size_mib: float | None = None
+    datastore: Text
+    controller: str = Field("scsi0", pattern=r"^(scsi|sata|ide|nvme)\d$")
+    unit: int = 0
+    mode: Literal["persistent", "independent_persistent", "independent_nonpersistent"] = "persistent"
+    rdm: Literal["virtual", "physical"] | None = None
+    sharing: Literal["sharingNone", "sharingMultiWriter"] = "sharingNone"
+    encrypted: bool = False
+
+
+class Guest(Strict):
+    """What runs inside: whether VMware Tools answer, and how fast the guest writes (4 KiB anywhere)."""
+
+    tools: Literal["running", "not-running", "not-installed"] = "running"
+    writes_mib_per_s: float = 0.0
+    writes_span_mib: float | None = None  # keep the writes inside the first MiB; default: the whole disk
+    shutdown_burst_mib: float = 1.0
+    shutdown_seconds: float = 1.0
+    ignores_shutdown: bool = False
+    seed: int = 0
+
+
+class Vm(Strict):
+    """A virtual machine on vSphere."""
+
+    name: Text
+    firmware: Annotated[Literal["bios", "efi"], BeforeValidator(_as_lower)] = "bios"
+    power: OnOff = "on"
+    cpus: int = 1
+    cores_per_socket: int = 1
+    memory_mib: int = 1024
+    guest_id: str = "otherLinux64Guest"
+    hw_version: int = 19
+    annotation: str = ""
+    nics: list[Nic] = []
+    disks: list[Disk] = []
+    guest: Guest = Guest()
+    change_tracking: bool = False
+    change_tracking_supported: bool = True
+    snapshots: list[Text] = []  # names of other people's snapshots, oldest first
+    cdrom: str | None = None  # an ISO that is mounted, "[datastore] path"
+    instance_uuid: str | None = None
+    folder: str = ""
+
+
+class Vsphere(Strict):
+    """The source: one vCenter (or one bare ESXi host) with one data centre."""
+
+    version: Text = "8.0.3"
+    kind: Literal["vcenter", "esxi"] = "vcenter"
+    datacenter: Text = "DC"
+    user: str = "ferry@vsphere.local"
+    privileges_missing: list[str] = []  # ids such as VirtualMachine.State.CreateSnapshot
+    free_licence: bool = False
+    datastores: list[Datastore] = [Datastore(name="datastore1")]
+    networks: list[Text] = ["VM Network"]
+    vms: list[Vm] = []
+
+
+class Sr(Strict):
+    """A storage repository."""
+
+    name: Text
+    type: Literal["ext", "nfs", "lvm", "lvmoiscsi"] = "ext"
+    size_gib: float = 4096
+    block_size: Literal[512, 4096] = 512
+
+
+class XapiNetwork(Strict):
+    """A network of the pool."""
+
+    name: Text
+
+
+class XapiHost(Strict):
+    """A host of the pool; the first is the coordinator."""
+
+    name: Text
+    memory_gib: float = 256
+    srs: list[Text] | None = None  # which SRs it has plugged; default: all
+
+
+class Xcpng(Strict):
+    """The target: one pool."""
+
+    pool: Text = "lab"
+    version: Text = "8.3.0"
+    user: str = "root"
+    role: str = "pool-admin"
+    hosts: list[XapiHost] = [XapiHost(name="xcp1")]
+    srs: list[Sr] = [Sr(name="local-ext")]
+    networks: list[XapiNetwork] = [XapiNetwork(name="lan")]
+    guest_writes_mib_per_s: float = 0.0  # by started targets; 0: they only run
+
+
+class Inventory(Strict):
+    """The whole lab."""
+
+    vsphere: Vsphere = Vsphere()
+    xcpng: Xcpng = Xcpng()
+
+
+def load_inventory(path: Path) -> Inventory:
+    """Read a lab from YAML 1.2; image paths are relative to the file.
+
+    Raises:
+        ValueError: the file is too large, no YAML, or does not say what a lab is made of.
+    """
+    raw = path.read_bytes()
+    if len(raw) > MAX_INVENTORY_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_INVENTORY_BYTES} bytes")
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 2)
+    inventory = Inventory.model_validate(yaml.load(raw.decode()) or {})
+    for vm in inventory.vsphere.vms:
+        for disk in vm.disks:
+            if disk.image is not None:
+                disk.image = (path.parent / disk.image).resolve()
+    return inventory

@@ -1,0 +1,1 @@
+"""The worker process: config to clients to activities to task queues."""

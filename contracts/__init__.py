@@ -1,0 +1,1 @@
+"""The words that rooms say to each other. Imports nothing of ours."""

@@ -1,0 +1,19 @@
+"""Two kinds of model: what we say to ourselves, and what a person writes."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Contract(BaseModel):
+    """Crosses the workflow/activity boundary, and is kept in workflow histories.
+
+    So fields are only ever added, each with a default: today's worker reads what
+    last month's wrote, and last month's ignores what it does not know yet.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Request(BaseModel):
+    """Written by a person: a misspelt key is told at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,103 @@
+"""``ferry.toml``: which systems there are, how to trust them, and where the store is. Never a password."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from contracts.base import Request
+from contracts.errors import FerryError
+
+CONFIG_VARIABLE = "FERRY_CONFIG"
+
+
+def _reference(value: str) -> str:
+    if not value.startswith(("env:", "file:", "keyring:")):
+        raise ValueError(
+            "name the secret as env:NAME, file:PATH or keyring:SERVICE/USER; never write it here"
+        )
+    return value
+
+
+SecretRef = Annotated[str, AfterValidator(_reference)]
+
+
+class System(Request):
+    """How to reach and trust one system. Exactly one way of trust holds: CA, pins, the machine's own CAs."""
+
+    url: str = Field(pattern=r"^https://")
+    username: str
+    password: SecretRef
+    ca_file: Path | None = None
+    tls_sha256: list[str] = Field(default=[], description="SHA-256 of the certificates, one per host")
+    insecure: bool = False
+
+
+class SourceConfig(System):
+    """A source of VMs."""
+
+    kind: Literal["vsphere"] = "vsphere"
+    nfs: dict[str, str] = {}
+
+
+class TargetConfig(System):
+    """A pool."""
+
+    kind: Literal["xcp-ng"] = "xcp-ng"
+    sr: str | None = None
+    networks: dict[str, str] = Field(
+        default={}, description='source network to target network; "*" is the rest'
+    )
+
+
+class TemporalConfig(Request):
+    """Where Temporal is; TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE win over it."""
+
+    address: str | None = None
+    namespace: str | None = None
+
+
+class StoreConfig(Request):
+    """Where manifests and journals live."""
+
+    path: Path
+
+
+class Config(Request):
+    """The whole file."""
+
+    sources: dict[str, SourceConfig] = {}
+    targets: dict[str, TargetConfig] = {}
+    temporal: TemporalConfig = TemporalConfig()
+    store: StoreConfig | None = None
+
+
+def config_path(given: Path | None) -> Path | None:
+    """``--config``, else ``FERRY_CONFIG``, else ``ferry.toml`` here if there is one."""
+    if given is not None:
+        return given
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    here = Path("ferry.toml")
+    return here if here.exists() else None
+
+
+def load_config(path: Path) -> Config:
+    """Read and check the file; paths in it are taken as they are written.
+
+    Raises:
+        FerryError: ``config.invalid``, naming the key.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+        config = Config.model_validate(raw)
+    except OSError as error:
+        raise FerryError("config.invalid", f"cannot read {path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise FerryError("config.invalid", f"{path} is not TOML: {error}") from None
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise FerryError("config.invalid", f"{path}: {told}") from None
+    return config

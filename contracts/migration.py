@@ -1,0 +1,250 @@
+"""The request that starts a migration, the messages that steer it, and what it tells."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from contracts.base import Contract, Request
+from contracts.durations import Duration
+from contracts.names import Phase
+from contracts.sizes import Size
+from contracts.steps import Check, CopyReport, Errand, FenceJournal, Preflight, ProofReport, Shell
+
+
+class MigrateVmRequest(Request):
+    """Move one VM. Three words are enough: ``{"source":"vc","vm":"web01","target":"pool"}``."""
+
+    source: str = Field(min_length=1, description="name of [sources.NAME] in the worker's ferry.toml")
+    vm: str = Field(min_length=1, description="name, instanceUuid or moref")
+    target: str = Field(min_length=1, description="name of [targets.NAME]")
+    sr: str | None = Field(default=None, description="name or uuid; default: the target's configured SR")
+    networks: dict[str, str] = Field(default={}, description="source network to target network")
+    approval: Literal["manual", "auto"] = "manual"
+    delta_interval: Duration = timedelta(minutes=15)
+    downtime_budget: Duration = timedelta(minutes=5)
+    max_passes: int = Field(default=10, ge=1, le=10_000)
+    segment_bytes: Size = Field(default=8 << 30, ge=1 << 20, description="bytes of data per PUT")
+    power_off: Literal["guest-then-ask", "guest-then-hard", "hard"] = "guest-then-ask"
+    power_off_patience: Duration = timedelta(minutes=10)
+    start_target: bool | None = Field(default=None, description="default: as the source was when it began")
+
+
+def _tidy(value: object) -> object:
+    return {} if value is None else value
+
+
+class Approve(Request):
+    """Yes to the cutover, for the facts that the ticket digests."""
+
+    approval_ticket: str = Field(min_length=1)
+    who: str = Field(min_length=1, max_length=200)
+    note: str = Field(default="", max_length=2000)
+
+
+class Reject(Request):
+    """No to the cutover, or a yes taken back."""
+
+    approval_ticket: str = ""
+    who: str = Field(min_length=1, max_length=200)
+    note: str = Field(default="", max_length=2000)
+
+
+class Steer(Request):
+    """Who says so, and why; for pause, resume, sync_now and retry."""
+
+    who: str = Field(default="", max_length=200)
+    note: str = Field(default="", max_length=2000)
+
+
+class SetLimits(Request):
+    """Bandwidth and parallelism while running: not yet."""
+
+    who: str = ""
+    bytes_per_second: Size | None = None
+
+
+class Rollback(Request):
+    """Back to the source; what the target wrote since its start is lost, so that time must be named."""
+
+    who: str = Field(min_length=1, max_length=200)
+    note: str = Field(default="", max_length=2000)
+    lose_target_writes_since: str = Field(
+        default="", description="the `started_at` that `ferry status` shows, once the target was started"
+    )
+
+
+SteerInput = Annotated[Steer, BeforeValidator(_tidy)]
+
+
+class Ack(Contract):
+    """The answer to an update."""
+
+    accepted: bool = True
+    phase: Phase
+    message: str = ""
+
+
+class Decision(Contract):
+    """What a human said, and what they saw when they did."""
+
+    decision: str
+    who: str
+    at: datetime
+    note: str = ""
+    approval_ticket: str = ""
+    phase: Phase = Phase.AWAITING_APPROVAL
+    predicted_downtime_s: float | None = None
+    passes: int = 0
+
+
+class HeardSignal(Contract):
+    """A signal and what became of it: a signal cannot be refused."""
+
+    name: str
+    outcome: str = Field(description="accepted, or ignored with the reason")
+    at: datetime
+
+
+class UndoStep(StrEnum):
+    """Steps of the way back (SAFETY 20): each idempotent."""
+
+    RELEASE_SOURCE = "release_source"
+    REMOVE_SHELL = "remove_shell"
+    CHANGE_TRACKING_OFF = "change_tracking_off"
+    THAW = "thaw"
+    POWER_ON_SOURCE = "power_on_source"
+    UNFENCE_SOURCE = "unfence_source"
+
+
+class Undo(Contract):
+    """One registered way back: data, so that it survives continue-as-new."""
+
+    step: UndoStep
+    argument: str = ""
+
+
+class PassSummary(Contract):
+    """One freeze of the whole VM and what was moved."""
+
+    pass_no: int
+    kind: str
+    bytes_sent: int = 0
+    bytes_sent_again: int = 0
+    bytes_planned: int = 0
+    seconds: float = 0.0
+    complete: bool = True
+    reason: str = ""
+
+
+class MigrationState(Contract):
+    """All that must survive continue-as-new; ``status`` is told from it."""
+
+    schema_version: int = 1
+    errand: Errand | None = None
+    phase: Phase = Phase.PREFLIGHT
+    paused: bool = False
+    needs_human: str = Field(
+        default="", description="the code of what it waits for a human with; empty: nothing"
+    )
+    needs_human_message: str = ""
+    preflight: Preflight | None = None
+    shell: Shell | None = None
+    initial_done: bool = False
+    passes: tuple[PassSummary, ...] = ()
+    pass_no: int = 0
+    last_copies: tuple[CopyReport, ...] = ()
+    bytes_allocated: int = 0
+    bytes_sent: int = 0
+    bytes_sent_again: int = 0
+    undo: tuple[Undo, ...] = ()
+    approval_ticket: str = ""
+    approved: Decision | None = None
+    decisions: tuple[Decision, ...] = ()
+    handled: tuple[str, ...] = Field(default=(), description="ids of updates already acted upon")
+    signals: tuple[HeardSignal, ...] = ()
+    sync_requested: bool = False
+    epoch: int = 0
+    fence: FenceJournal | None = None
+    switched_tracking_on: bool = False
+    was_on: bool = True
+    runs: int = 1
+    started_run_at: datetime | None = None
+    predicted_downtime_s: float | None = None
+    rate: float = Field(default=0.0, description="bytes per second of the latest passes")
+
+
+class MigrateVmInput(MigrateVmRequest):
+    """The request, and after a continue-as-new the state that is carried on."""
+
+    state: MigrationState | None = None
+
+
+class Status(Contract):
+    """What the query ``status`` answers."""
+
+    vm: str
+    source: str
+    target: str
+    migration: str = ""
+    phase: Phase
+    paused: bool = False
+    needs_human: str = ""
+    message: str = ""
+    next_step: str = Field(default="", description="what happens or is waited for next, as a sentence")
+    approval_ticket: str = ""
+    approval_facts: tuple[str, ...] = ()
+    approved_by: str = ""
+    checks: tuple[Check, ...] = ()
+    passes: tuple[PassSummary, ...] = ()
+    bytes_allocated: int = 0
+    bytes_sent: int = 0
+    bytes_sent_again: int = 0
+    predicted_downtime_s: float | None = None
+    next_pass_at: datetime | None = None
+    powered_off_at: datetime | None = None
+    started_at: datetime | None = None
+    target_vm: str = ""
+    disks: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    signals: tuple[HeardSignal, ...] = ()
+    runs: int = 1
+
+
+class DiskReport(Contract):
+    """One disk at the end."""
+
+    disk_id: str
+    slot: str
+    capacity: int
+    vdi: str
+    transport: str = ""
+    reason: str = ""
+    proof_target_is_sent: ProofReport | None = None
+    proof_target_is_source: ProofReport | None = None
+
+
+class Report(Contract):
+    """The end of a migration: what `demo`, `start --wait` and `report` print."""
+
+    outcome: str = Field(description="done, rolled-back, cancelled or failed")
+    vm: str = ""
+    source: str = ""
+    target: str = ""
+    migration: str = ""
+    target_vm: str = ""
+    passes: int = 0
+    bytes_allocated: int = 0
+    bytes_sent: int = 0
+    bytes_sent_again: int = 0
+    downtime_s: float | None = None
+    proof_target_is_sent: str = Field(default="not-made", description="holds, differs or not-made")
+    proof_target_is_source: str = "not-made"
+    disks: tuple[DiskReport, ...] = ()
+    error: str = ""
+    message: str = ""
+    kept_vdis: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    pass_list: tuple[PassSummary, ...] = ()
+    notes: tuple[str, ...] = ()

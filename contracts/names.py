@@ -1,0 +1,110 @@
+"""Names that people type and that live in histories: they never change."""
+
+from enum import StrEnum
+
+QUEUE = "ferry"
+"""Workflows and light activities."""
+TRANSFER_QUEUE = "ferry-transfer"
+"""Activities that move bytes."""
+
+MIGRATE_VM = "MigrateVm"
+INSPECT = "Inspect"
+"""The short workflow behind `ferry inventory` and `ferry doctor`."""
+
+
+class Phase(StrEnum):
+    """Where a migration is; the search attribute ``FerryPhase``."""
+
+    PREFLIGHT = "preflight"
+    SHELL = "shell"
+    INITIAL_SYNC = "initial-sync"
+    DELTA_SYNC = "delta-sync"
+    AWAITING_APPROVAL = "awaiting-approval"
+    CUTOVER = "cutover"
+    START = "start"
+    PROBATION = "probation"
+    DONE = "done"
+    ROLLED_BACK = "rolled-back"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Attribute(StrEnum):
+    """Search attributes; the worker registers what is missing."""
+
+    PHASE = "FerryPhase"
+    SOURCE = "FerrySource"
+    VM = "FerryVm"
+    TARGET = "FerryTarget"
+    NEEDS_HUMAN = "FerryNeedsHuman"
+
+
+class Message(StrEnum):
+    """Updates of ``MigrateVm``."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    PAUSE = "pause"
+    RESUME = "resume"
+    SYNC_NOW = "sync_now"
+    SET_LIMITS = "set_limits"
+    RETRY = "retry"
+    ROLLBACK = "rollback"
+
+
+SIGNAL_TWINS: dict[str, Message] = {
+    "approve_cutover": Message.APPROVE,
+    "reject_cutover": Message.REJECT,
+    "pause_migration": Message.PAUSE,
+    "resume_migration": Message.RESUME,
+    "sync_migration_now": Message.SYNC_NOW,
+    "set_migration_limits": Message.SET_LIMITS,
+    "retry_migration": Message.RETRY,
+    "rollback_migration": Message.ROLLBACK,
+}
+"""Signal name to the update of the same effect, for clients that know no updates."""
+
+STATUS = "status"
+"""The query."""
+
+_SYNCING = frozenset({Phase.INITIAL_SYNC, Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL})
+
+ACCEPTED_IN: dict[Message, frozenset[Phase]] = {
+    Message.APPROVE: frozenset({Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL}),
+    Message.REJECT: frozenset(
+        {
+            Phase.PREFLIGHT,
+            Phase.SHELL,
+            Phase.INITIAL_SYNC,
+            Phase.DELTA_SYNC,
+            Phase.AWAITING_APPROVAL,
+            Phase.CUTOVER,
+        }
+    ),
+    Message.PAUSE: _SYNCING,
+    Message.RESUME: _SYNCING,
+    Message.SYNC_NOW: _SYNCING,
+    Message.SET_LIMITS: _SYNCING,
+    Message.RETRY: frozenset(Phase),
+    Message.ROLLBACK: frozenset({Phase.CUTOVER, Phase.START, Phase.PROBATION}),
+}
+"""In which phases a message is accepted (reject: only until power-off begins; retry: only when parked)."""
+
+
+class OwnerKey(StrEnum):
+    """Keys of the owner mark, in extraConfig on the source and ``other_config`` on the target (SAFETY 12)."""
+
+    MIGRATION = "ferry.migration"
+    WORKFLOW = "ferry.workflow"
+    EPOCH = "ferry.epoch"
+
+
+SOURCE_DISK_KEY = "ferry.source_disk"
+"""``other_config`` key of a VDI: the id of the source disk whose bytes it holds."""
+WRITER_KEY = "ferry.writer"
+"""``other_config`` key of a VDI: the token of the one writer that may write it (SAFETY 13)."""
+
+
+def usual_workflow_id(source: str, vm: str) -> str:
+    """``migrate/<source>/<vm>``."""
+    return f"migrate/{source}/{vm}"

@@ -1,0 +1,266 @@
+"""What a workflow says to its activities, and what they answer. Never lists of extents."""
+
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from contracts.base import Contract
+from contracts.machine import Machine, OwnerMark
+
+
+class Errand(Contract):
+    """On whose behalf an activity works: part of every order."""
+
+    migration: str = Field(description="id of the migration: the first run's id")
+    workflow: str
+    source: str
+    target: str
+    vm: str = Field(description="name, for people")
+    machine_id: str = ""
+    store_id: str = Field(default="", description="SAFETY 6; empty until the preflight has told")
+
+    def mark(self, epoch: int = 0) -> OwnerMark:
+        """The owner mark of this migration."""
+        return OwnerMark(migration=self.migration, workflow=self.workflow, epoch=epoch)
+
+
+class PreflightOrder(Contract):
+    """Read both sides; touch nothing."""
+
+    errand: Errand
+    sr: str | None = None
+    networks: dict[str, str] = {}
+
+
+class Check(Contract):
+    """One finding. ``blocker`` stops before anything is touched."""
+
+    code: str
+    severity: str = Field(description="blocker, warning or note")
+    message: str
+
+
+class Preflight(Contract):
+    """What was found, and what will be built from it."""
+
+    machine: Machine
+    checks: tuple[Check, ...] = ()
+    store_id: str
+    pool: str = ""
+    sr_uuid: str = ""
+    sr_name: str = ""
+    networks: dict[str, str] = Field(default={}, description="source network to target network uuid")
+    template: str = ""
+    warm: bool = Field(
+        default=True, description="change tracking can be had, so passes while it runs make sense"
+    )
+
+
+class TargetFacts(Contract):
+    """What a pool offers. ``networks``: name or uuid to uuid; ``configured_networks``: from ferry.toml."""
+
+    pool: str
+    sr_uuid: str = ""
+    sr_name: str = ""
+    sr_type: str = ""
+    sr_free: int = Field(default=0, description="bytes")
+    srs: tuple[str, ...] = ()
+    networks: dict[str, str] = {}
+    configured_networks: dict[str, str] = {}
+
+
+class ShellOrder(Contract):
+    """Build the VM on the target."""
+
+    errand: Errand
+    machine: Machine
+    sr_uuid: str
+    networks: dict[str, str]
+    template: str
+    epoch: int = 0
+
+
+class ShellDisk(Contract):
+    """A VDI made for a disk."""
+
+    disk_id: str
+    slot: str
+    vdi: str = Field(description="uuid")
+    userdevice: str
+    capacity: int
+    virtual_size: int = Field(description="bytes, as the SR rounded it")
+    prezeroed: bool
+
+
+class Shell(Contract):
+    """The VM on the target, its start blocked."""
+
+    vm: str = Field(description="uuid")
+    disks: tuple[ShellDisk, ...]
+
+
+class ShellRef(Contract):
+    """One VM on the target."""
+
+    errand: Errand
+    vm: str = Field(description="uuid")
+    epoch: int = 0
+
+
+class RemovedShell(Contract):
+    """What became of a shell: VDIs with data are kept."""
+
+    kept_vdis: tuple[str, ...] = ()
+
+
+class FreezeOrder(Contract):
+    """Freeze the whole VM for one pass. ``final``: it is off, and must stay so."""
+
+    errand: Errand
+    pass_no: int
+    final: bool = False
+
+
+class FrozenDisk(Contract):
+    """A disk that stands still. ``change_id`` is its landmark-to-be; empty where nothing is tracked."""
+
+    disk_id: str
+    key: int
+    slot: str
+    capacity: int
+    change_id: str = ""
+    backing_uuid: str = ""
+    chain: tuple[str, ...] = Field(default=(), description="descriptor paths, base first")
+    flat: str = Field(default="", description="path of the base's raw extent")
+    transport: str = "https"
+    reason: str = Field(default="", description="why that transport")
+
+
+class Freeze(Contract):
+    """One freeze of all disks of a VM. ``snapshot`` is None where the VM is off and needs none."""
+
+    pass_no: int
+    snapshot: str | None
+    final: bool = False
+    disks: tuple[FrozenDisk, ...]
+    taken_at: datetime | None = None
+
+
+class CopyOrder(Contract):
+    """Move one disk's part of one pass."""
+
+    errand: Errand
+    pass_no: int
+    freeze: Freeze
+    disk_id: str
+    target_disk: ShellDisk
+    segment_bytes: int
+
+
+class CopyReport(Contract):
+    """What one disk's part of one pass moved, over all attempts."""
+
+    disk_id: str
+    pass_no: int
+    complete: bool = Field(description="false: it was cut, the rest is owed")
+    kind: str = Field(default="delta", description="initial, delta or full")
+    reason: str = Field(default="", description="why not a delta, where one was due")
+    bytes_planned: int = 0
+    bytes_sent: int = 0
+    bytes_sent_again: int = Field(
+        default=0, description="of segments that an earlier attempt may have sent in part"
+    )
+    seconds: float = 0.0
+    owed: int = 0
+
+
+class SealOrder(Contract):
+    """End a pass: compare the freeze with how it was, advance landmarks or note what is owed, thaw."""
+
+    errand: Errand
+    freeze: Freeze
+    complete: bool
+
+
+class SealReport(Contract):
+    """How a pass ended. ``void``: the freeze did not hold, so no landmark advanced."""
+
+    void: bool = False
+    reason: str = ""
+    owed: int = 0
+
+
+class SourceOrder(Contract):
+    """One step on the source machine."""
+
+    errand: Errand
+    epoch: int = 0
+
+
+class PowerOffOrder(Contract):
+    """The power-off ladder."""
+
+    errand: Errand
+    policy: str = "guest-then-ask"
+    patience: timedelta = timedelta(minutes=10)
+    epoch: int = 0
+
+
+class PoweredOff(Contract):
+    """How the source went off."""
+
+    at: datetime
+    how: str = Field(description="guest, hard or already")
+
+
+class FenceJournal(Contract):
+    """What was changed on the source so that it does not come back by itself, as data for the way back."""
+
+    changes: dict[str, str] = {}
+
+
+class UnfenceOrder(Contract):
+    """Take the fence away."""
+
+    errand: Errand
+    journal: FenceJournal
+
+
+class SnapshotReport(Contract):
+    """The pre-start snapshot: VDI uuid to the uuid of its snapshot."""
+
+    snapshot: str
+    vdis: dict[str, str]
+
+
+class ProofOrder(Contract):
+    """Compare one disk with the manifest: the target's snapshot, or the source at power-off."""
+
+    errand: Errand
+    target_disk: ShellDisk
+    snapshot_vdi: str = ""
+    freeze: Freeze | None = None
+
+
+class ProofReport(Contract):
+    """The outcome of one proof of one disk. ``differences``: offsets of the first blocks that differ."""
+
+    disk_id: str
+    holds: bool
+    method: str = ""
+    root_digest: str = ""
+    blocks: int = 0
+    bytes_read: int = 0
+    seconds: float = 0.0
+    differences: tuple[int, ...] = ()
+
+
+class Progress(Contract):
+    """What a heartbeat of the copying and proving activities carries."""
+
+    disk: str
+    step: str = "copy"
+    done: int = 0
+    total: int = 0
+    in_flight: int = 0
+    rate: float = Field(default=0.0, description="bytes per second, lately")

@@ -1,0 +1,173 @@
+"""What activities ask of a platform, whichever it is. All calls block: they run in threads.
+
+A machine is named by its ``machine_id`` (instanceUuid), a shell and its VDIs by their uuids, so that names,
+morefs and opaque refs may change underneath. Every call is idempotent: it looks before it makes, and finds
+by its mark what an earlier attempt made. All raise :class:`contracts.errors.FerryError` only.
+"""
+
+from typing import Protocol
+
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.steps import (
+    Errand,
+    FenceJournal,
+    Freeze,
+    RemovedShell,
+    Shell,
+    ShellDisk,
+    ShellOrder,
+    SnapshotReport,
+    TargetFacts,
+)
+from disks.protocols import DiskSource, DiskTarget, ReadBack
+
+
+class Source(Protocol):
+    """Where machines come from."""
+
+    def check(self) -> str:
+        """Log in and answer one line about the system (product and version), for `ferry doctor`."""
+        ...
+
+    def machines(self) -> list[MachineSummary]:
+        """All machines, sorted by name."""
+        ...
+
+    def machine(self, vm: str) -> Machine:
+        """One machine by name, instanceUuid or moref. Raises ``vm.unknown``, ``vm.ambiguous``."""
+        ...
+
+    def claim(self, machine_id: str, mark: OwnerMark) -> None:
+        """Put the owner mark on it (SAFETY 12). Raises ``vm.already_migrating`` for another's mark."""
+        ...
+
+    def release(self, machine_id: str, migration: str) -> None:
+        """Take our own mark off; another's mark, or none, is left alone."""
+        ...
+
+    def raise_epoch(self, machine_id: str, mark: OwnerMark) -> None:
+        """Write a higher epoch into our mark (SAFETY 14); a lower one is ignored."""
+        ...
+
+    def change_tracking_on(self, machine_id: str) -> bool:
+        """See to it that all disks are tracked (switch on, stun if it runs, read back).
+
+        Returns:
+            Whether it was off before (then it is switched off at the end).
+        """
+        ...
+
+    def change_tracking_off(self, machine_id: str) -> None:
+        """Switch it off again."""
+        ...
+
+    def freeze(self, machine_id: str, errand: Errand, pass_no: int, *, final: bool) -> Freeze:
+        """Freeze all disks at one moment: our snapshot, or none where the machine is off and needs none.
+
+        A snapshot that an earlier attempt of the same pass made is adopted; older ones of ours are removed
+        first (SAFETY 8). Then each disk's transport is probed. With ``final`` the machine must be off.
+
+        Raises:
+            FerryError: ``vsphere.foreign_snapshot``, ``transport.none`` (thawed again), ``vsphere.powered_on_again``.
+        """
+        ...
+
+    def check_freeze(self, machine_id: str, freeze: Freeze) -> None:
+        """Raises ``vsphere.freeze_void`` when snapshot, chain, or (final) the power is not as at the freeze."""
+        ...
+
+    def thaw(self, machine_id: str, migration: str) -> None:
+        """Remove every snapshot of this migration, wait, and see that nothing is left to consolidate."""
+        ...
+
+    def open_disk(self, machine_id: str, freeze: Freeze, disk_id: str) -> DiskSource:
+        """A frozen disk, to be read by the transport that the freeze names."""
+        ...
+
+    def power(self, machine_id: str) -> Power:
+        """Whether it runs."""
+        ...
+
+    def shut_down_guest(self, machine_id: str) -> None:
+        """Ask the guest to shut down; returns at once. Raises ``preflight.tools_not_running``."""
+        ...
+
+    def power_off(self, machine_id: str, mark: OwnerMark) -> None:
+        """Switch it off hard, after re-reading the epoch (SAFETY 14: ``source.stale_epoch``). Off is success."""
+        ...
+
+    def power_on(self, machine_id: str, mark: OwnerMark) -> None:
+        """Switch it on, after re-reading the epoch. On is success."""
+        ...
+
+    def fence(self, machine_id: str, migration: str) -> FenceJournal:
+        """Keep an off machine from coming back onto the network by itself; answers what was changed."""
+        ...
+
+    def unfence(self, machine_id: str, journal: FenceJournal) -> None:
+        """Undo what the journal names."""
+        ...
+
+
+class Target(Protocol):
+    """Where machines go to: a pool."""
+
+    def check(self) -> str:
+        """Log in and answer one line about the pool, for `ferry doctor`."""
+        ...
+
+    def facts(self, sr: str | None) -> TargetFacts:
+        """What the preflight must know. ``sr`` by name or uuid; None is the configured default."""
+        ...
+
+    def template_for(self, guest_os: str) -> str:
+        """Name of the template that a machine of that guestId is made from; empty when the pool has none."""
+        ...
+
+    def make_shell(self, order: ShellOrder) -> Shell:
+        """Make the VM with all that belongs to it, its start blocked, or find the one made before."""
+        ...
+
+    def remove_shell(self, errand: Errand) -> RemovedShell:
+        """Remove the VM of this migration. VDIs that were never written go too, the others are kept and named."""
+        ...
+
+    def open_disk(self, errand: Errand, disk: ShellDisk) -> DiskTarget:
+        """A VDI to be written."""
+        ...
+
+    def raise_epoch(self, vm: str, mark: OwnerMark) -> None:
+        """Write a higher epoch into the shell's mark; a lower one is ignored."""
+        ...
+
+    def snapshot_shell(self, vm: str, errand: Errand) -> SnapshotReport:
+        """The pre-start snapshot; the one made before is found again."""
+        ...
+
+    def unblock(self, vm: str, mark: OwnerMark) -> None:
+        """Allow the start (SAFETY 14: its own step). Raises ``xapi.shell_broken``, ``source.stale_epoch``."""
+        ...
+
+    def block(self, vm: str) -> None:
+        """Forbid the start again."""
+        ...
+
+    def start(self, vm: str, mark: OwnerMark) -> None:
+        """Start it after re-reading the epoch; running is success. The point of no automatic return."""
+        ...
+
+    def stop(self, vm: str) -> None:
+        """Stop it, hard if need be, and see it halted. Halted is success."""
+        ...
+
+    def power(self, vm: str) -> Power:
+        """Whether it runs."""
+        ...
+
+    def finish(self, vm: str, errand: Errand) -> None:
+        """Clear what is ours and no longer needed: leaked dom0 VBDs, finished tasks."""
+        ...
+
+    def read_back(self, vdi: str, errand: Errand) -> ReadBack:
+        """The stored content of a VDI or snapshot VDI."""
+        ...

@@ -15,9 +15,7 @@ CONFIG_VARIABLE = "FERRY_CONFIG"
 
 def _reference(value: str) -> str:
     if not value.startswith(("env:", "file:", "keyring:")):
-        raise ValueError(
-            "name the secret as env:NAME, file:PATH or keyring:SERVICE/USER; never write it here"
-        )
+        raise ValueError("name the secret as env:NAME, file:PATH or keyring:SERVICE/USER; never write it here")
     return value
 
 
@@ -47,9 +45,7 @@ class TargetConfig(System):
 
     kind: Literal["xcp-ng"] = "xcp-ng"
     sr: str | None = None
-    networks: dict[str, str] = Field(
-        default={}, description='source network to target network; "*" is the rest'
-    )
+    networks: dict[str, str] = Field(default={}, description='source network to target network; "*" is the rest')
 
 
 class TemporalConfig(Request):

@@ -145,9 +145,7 @@ class MigrationState(Contract):
     errand: Errand | None = None
     phase: Phase = Phase.PREFLIGHT
     paused: bool = False
-    needs_human: str = Field(
-        default="", description="the code of what it waits for a human with; empty: nothing"
-    )
+    needs_human: str = Field(default="", description="the code of what it waits for a human with; empty: nothing")
     needs_human_message: str = ""
     preflight: Preflight | None = None
     shell: Shell | None = None

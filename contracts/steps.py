@@ -51,9 +51,7 @@ class Preflight(Contract):
     sr_name: str = ""
     networks: dict[str, str] = Field(default={}, description="source network to target network uuid")
     template: str = ""
-    warm: bool = Field(
-        default=True, description="change tracking can be had, so passes while it runs make sense"
-    )
+    warm: bool = Field(default=True, description="change tracking can be had, so passes while it runs make sense")
 
 
 class TargetFacts(Contract):
@@ -167,9 +165,7 @@ class CopyReport(Contract):
     reason: str = Field(default="", description="why not a delta, where one was due")
     bytes_planned: int = 0
     bytes_sent: int = 0
-    bytes_sent_again: int = Field(
-        default=0, description="of segments that an earlier attempt may have sent in part"
-    )
+    bytes_sent_again: int = Field(default=0, description="of segments that an earlier attempt may have sent in part")
     seconds: float = 0.0
     owed: int = 0
 

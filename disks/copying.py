@@ -1,0 +1,181 @@
+"""The copying of one plan onto one disk: segments, each durable before the next is begun (SAFETY 1-4, 7, 13)."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from contracts.errors import FerryError
+from disks.batches import Batch, batches
+from disks.extents import Extent
+from disks.ledger import Ledger
+from disks.manifest import Manifest, digest_of, is_zero
+from disks.plan import Plan
+from disks.protocols import DiskSource, DiskTarget, SegmentWriter, TaskOutcome
+from disks.reading import ReadAhead
+
+SEGMENT_SECONDS = 600.0
+"""A segment ends after that long however little it carried: no PUT comes near XAPI's 24 h limit."""
+CONFIRM_PATIENCE = 600.0
+"""Seconds for the task to end after the terminator: fsync and detach of a busy SR take minutes at worst."""
+TAKE_OVER_PATIENCE = 60.0
+REDOS = 5
+"""Failures of one segment in a row before the activity gives up and Temporal waits longer."""
+
+
+@dataclass
+class Meter:
+    """What the heartbeats tell; written by the copying thread, read by another."""
+
+    done: int = 0
+    total: int = 0
+    in_flight: int = 0
+    moved: int = field(default=0, repr=False)
+
+
+@dataclass
+class Copying:
+    """One attempt to bring one plan to its end.
+
+    Attributes:
+        token: this attempt's writer token (run, activity, attempt).
+        label: how its XAPI tasks are named: VM and disk.
+        cut: set from outside to end the open segment early and stop.
+    """
+
+    source: DiskSource
+    target: DiskTarget
+    ledger: Ledger
+    manifest: Manifest
+    token: str
+    label: str
+    segment_bytes: int
+    cut: threading.Event
+    meter: Meter = field(default_factory=Meter)
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, plan: Plan) -> bool:
+        """Send what is not yet durable.
+
+        Returns:
+            True when the whole plan is on the target, False when it was cut.
+
+        Raises:
+            FerryError: as the source and target raise; ``xapi.segment_failed`` after several tries.
+        """
+        self.meter.total = plan.bytes
+        suspects = self._settle()
+        redos = 0
+        while (position := self.ledger.standing.position) < plan.bytes:
+            self.meter.done, self.meter.in_flight = position, 0
+            if self.cut.is_set():
+                return False
+            try:
+                self._segment(plan, position, suspects=suspects)
+                suspects = redos = 0
+            except FerryError as error:
+                if error.code != "xapi.segment_failed" or redos >= REDOS:
+                    raise
+                redos += 1
+                suspects = max(suspects, self.meter.in_flight)
+                self.sleep(min(30.0, 0.5 * 2**redos))
+                self.target.take_over(self.token, TAKE_OVER_PATIENCE)
+        self.meter.done, self.meter.in_flight = plan.bytes, 0
+        return True
+
+    def _settle(self) -> int:
+        """Take the disk over, and find out about the segment that an earlier attempt left open.
+
+        Returns:
+            Bytes that an earlier attempt may have sent without their being durable: the next segment sends
+            them again. A guess from above, since a killed worker took the true number with it.
+        """
+        unsettled = self.ledger.standing.open_segment
+        self.target.take_over(self.token, TAKE_OVER_PATIENCE)
+        self.ledger.attempt(self.token)
+        if unsettled is None:
+            return 0
+        # Both together, neither alone: the terminator was sent, and the task succeeded (SAFETY 2).
+        if unsettled.upto is not None and self.target.outcome(unsettled.task) is TaskOutcome.SUCCESS:
+            self.ledger.done(unsettled.number, unsettled.upto, unsettled.sent, 0, self.manifest)
+            self.target.forget(unsettled.task)
+            return 0
+        self.target.forget(unsettled.task)
+        return self.segment_bytes
+
+    def _segment(self, plan: Plan, position: int, *, suspects: int) -> None:
+        """Send one segment and wait until it is durable, or pass over a run of zeros."""
+        number = self.ledger.standing.segments
+        digests: dict[int, bytes] = {}
+        writer: SegmentWriter | None = None
+        sent, upto, began = 0, position, time.monotonic()
+        self.meter.in_flight = 0
+        try:
+            for batch, data in self._read(plan, position):
+                if self.cut.is_set() or (sent and sent + _bytes(batch) > self.segment_bytes):
+                    break
+                fresh = self._digests(batch, data)
+                for start, piece in self._to_send(plan, batch, data):
+                    if writer is None:
+                        writer = self.target.begin(self.token, f"{self.label} / segment {number}")
+                        self.ledger.begin_segment(number, writer.task, position)
+                    writer.write(start, piece)
+                    sent += len(piece)
+                    self.meter.in_flight = sent
+                    self.meter.moved += len(piece)
+                digests.update(fresh)
+                upto = batch.upto
+                if sent >= self.segment_bytes or time.monotonic() - began > SEGMENT_SECONDS:
+                    break
+            if writer is None:
+                if upto > position:
+                    self.ledger.passed_over(upto, digests, self.manifest)
+                return
+            writer.terminate()
+            self.ledger.terminated(number, upto, sent, digests)
+            writer.confirm(CONFIRM_PATIENCE)
+        except BaseException:
+            if writer is not None:
+                writer.abandon()
+            raise
+        self.target.check_token(self.token)  # a zombie that wakes here learns that it is one (SAFETY 13)
+        self.ledger.done(number, upto, sent, min(sent, suspects), self.manifest)
+        self.target.forget(writer.task)
+
+    def _read(self, plan: Plan, position: int) -> Iterator[tuple[Batch, memoryview]]:
+        wanted = batches(plan.extents, block=self.manifest.block, capacity=self.source.capacity, position=position)
+        with ReadAhead(self.source, wanted) as reader:
+            yield from reader
+
+    def _digests(self, batch: Batch, data: memoryview) -> dict[int, bytes]:
+        block = self.manifest.block
+        return {(batch.span.start + at) // block: digest_of(data[at : at + block]) for at in range(0, len(data), block)}
+
+    def _to_send(self, plan: Plan, batch: Batch, data: memoryview) -> Iterator[tuple[int, memoryview]]:
+        for extent in batch.send:
+            piece = data[extent.start - batch.span.start : extent.end - batch.span.start]
+            if not plan.skip_zeros:
+                yield extent.start, piece
+                continue
+            yield from _without_zeros(extent, piece, self.manifest.block)
+
+
+def _without_zeros(extent: Extent, data: memoryview, block: int) -> Iterator[tuple[int, memoryview]]:
+    """The parts of the extent that are not zeros, block by block, neighbours joined (SAFETY 5)."""
+    start: int | None = None
+    at = extent.start
+    while at < extent.end:
+        upto = min(extent.end, at - at % block + block)
+        if is_zero(data[at - extent.start : upto - extent.start]):
+            if start is not None:
+                yield start, data[start - extent.start : at - extent.start]
+                start = None
+        elif start is None:
+            start = at
+        at = upto
+    if start is not None:
+        yield start, data[start - extent.start :]
+
+
+def _bytes(batch: Batch) -> int:
+    return sum(each.length for each in batch.send)

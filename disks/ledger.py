@@ -1,0 +1,168 @@
+"""Where a disk stands: told from its journal alone, so that any attempt, anywhere, goes on from the same place."""
+
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from disks.extents import Extent, after_position, merged
+from disks.journal import Journal
+from disks.manifest import DIGEST, Manifest
+from disks.plan import Plan
+from disks.store import write_durably
+
+_ENTRY = struct.Struct(f"<Q{DIGEST}s")
+
+
+@dataclass
+class OpenSegment:
+    """A segment that was begun and is not known to be durable."""
+
+    number: int
+    task: str
+    position: int
+    upto: int | None = None  # known once the terminator was sent
+    sent: int = 0
+
+
+@dataclass
+class Standing:
+    """What the journal adds up to.
+
+    Attributes:
+        landmark: the target is complete up to it, but for what is owed; empty before the first pass.
+        complete: every byte of the disk was planned in a pass that held; what is not done of it is owed.
+        owed: extents that must be sent whole in the next pass.
+        touched: a plan was begun at some time, so the VDI is no longer known to be zeros.
+        plan: the plan that is open now, if any.
+        position: how far the open plan is durable.
+    """
+
+    landmark: str = ""
+    complete: bool = False
+    owed: list[Extent] = field(default_factory=list)
+    touched: bool = False
+    plan: Plan | None = None
+    position: int = 0
+    sent: int = 0
+    sent_again: int = 0
+    segments: int = 0
+    open_segment: OpenSegment | None = None
+    token: str = ""
+    diverged: bool = False
+    closed_passes: list[int] = field(default_factory=list)
+
+
+class Ledger:
+    """One disk's journal, plans and pending digests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = Journal(folder / "journal.jsonl")
+        self.standing = Standing()
+        for record in self.journal.lines():
+            self._count(record)
+
+    def manifest(self, capacity: int) -> Manifest:
+        """The disk's manifest."""
+        return Manifest(self.folder / "manifest", capacity)
+
+    def attempt(self, token: str) -> None:
+        """A new writer begins; what older ones write into the journal from now on does not count (SAFETY 13)."""
+        self._write("attempt", token=token)
+
+    def begin_plan(self, plan: Plan) -> None:
+        """Write the plan, then say that it is the plan (SAFETY 1)."""
+        plan.save(self._plan_file(plan.pass_no))
+        self._write("plan", **{"pass": plan.pass_no, "kind": plan.kind, "bytes": plan.bytes})
+
+    def begin_segment(self, number: int, task: str, position: int) -> None:
+        """Note the task before its first byte."""
+        self._write("sending", token=self.standing.token, segment=number, task=task, position=position)
+
+    def terminated(self, number: int, upto: int, sent: int, digests: dict[int, bytes]) -> None:
+        """Note that all 12 bytes of the terminator were sent, and what the blocks of the segment are."""
+        packed = b"".join(_ENTRY.pack(block, digest) for block, digest in digests.items())
+        write_durably(self.folder / "pending.digests", packed)
+        self._write("terminated", token=self.standing.token, segment=number, upto=upto, sent=sent)
+
+    def done(self, number: int, upto: int, sent: int, again: int, manifest: Manifest) -> None:
+        """The task succeeded: digests first, then the line that counts (SAFETY 2)."""
+        manifest.put(self._pending_digests())
+        self._write("done", token=self.standing.token, segment=number, upto=upto, sent=sent, again=again)
+
+    def passed_over(self, upto: int, digests: dict[int, bytes], manifest: Manifest) -> None:
+        """Everything up to that position is zeros that need not be sent."""
+        manifest.put(digests.items())
+        self._write("done", token=self.standing.token, segment=-1, upto=upto, sent=0, again=0)
+
+    def close_pass(self, pass_no: int, *, complete: bool, void: bool) -> None:
+        """End the open plan; closing a pass again does nothing.
+
+        A complete pass moves the landmark. A cut one makes the rest owed; a cut first or full pass moves the
+        landmark all the same, since its plan covers all that any older landmark could (docs/decisions/0002).
+        A void pass leaves the landmark and makes all of it owed.
+        """
+        plan = self.standing.plan
+        if plan is None or plan.pass_no != pass_no:
+            return
+        complete = complete and self.standing.position >= plan.bytes
+        self._write("closed", **{"pass": pass_no, "complete": complete, "void": void})
+
+    def diverge(self) -> None:
+        """The target is about to be started: its disk is no longer what was sent (SAFETY 18)."""
+        if not self.standing.diverged:
+            self._write("diverged")
+
+    def _plan_file(self, pass_no: int) -> Path:
+        return self.folder / f"plan-{pass_no}.json"
+
+    def _pending_digests(self) -> list[tuple[int, bytes]]:
+        packed = (self.folder / "pending.digests").read_bytes()
+        return [(int(block), bytes(digest)) for block, digest in _ENTRY.iter_unpack(packed)]
+
+    def _write(self, event: str, **facts: Any) -> None:
+        self._count(json.loads(json.dumps(self.journal.append(event, **facts))))
+
+    def _count(self, record: dict[str, Any]) -> None:
+        now = self.standing
+        match record["event"]:
+            case "attempt":
+                now.token = record["token"]
+            case "plan":
+                now.plan = Plan.load(self._plan_file(record["pass"]))
+                now.position = now.sent = now.sent_again = 0
+                now.open_segment = None
+                now.touched = True
+            case "sending" if record["token"] == now.token:
+                now.open_segment = OpenSegment(record["segment"], record["task"], record["position"])
+                now.segments = max(now.segments, record["segment"] + 1)
+            case "terminated" if record["token"] == now.token and now.open_segment is not None:
+                now.open_segment.upto = record["upto"]
+                now.open_segment.sent = record["sent"]
+            case "done" if record["token"] == now.token:
+                now.position = record["upto"]
+                now.sent += record["sent"]
+                now.sent_again += record["again"]
+                now.open_segment = None
+            case "closed":
+                self._close(complete=record["complete"], void=record["void"])
+                now.closed_passes.append(record["pass"])
+            case "diverged":
+                now.diverged = True
+            case _:
+                pass  # a line of an older token, or of a newer Ferry
+
+    def _close(self, *, complete: bool, void: bool) -> None:
+        now, plan = self.standing, self.standing.plan
+        assert plan is not None
+        if void:
+            now.owed = merged([*now.owed, *plan.extents])
+        elif complete:
+            now.landmark, now.owed, now.complete = plan.upto, [], True
+        else:
+            now.owed = merged(after_position(plan.extents, now.position))
+            if plan.kind != "delta":
+                now.landmark, now.complete = plan.upto, True  # complete but for what is owed
+        now.plan, now.open_segment = None, None

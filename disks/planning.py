@@ -1,0 +1,38 @@
+"""Which plan a disk gets next: the only place where trust in change tracking is decided upon (SAFETY 11)."""
+
+from contracts.errors import FerryError
+from disks.ledger import Standing
+from disks.plan import Plan, delta_plan, full_plan, initial_plan, repeated_initial_plan
+from disks.protocols import DiskSource
+
+
+def next_plan(standing: Standing, source: DiskSource, *, pass_no: int, upto: str, prezeroed: bool) -> Plan:
+    """The plan of a pass that begins now.
+
+    Args:
+        standing: what the journal says about the disk.
+        source: the frozen disk.
+        upto: the freeze's landmark; empty where nothing is tracked.
+        prezeroed: whether the VDI held zeros when we made it.
+
+    Raises:
+        FerryError: ``target.diverged`` when the target has run since (SAFETY 18).
+    """
+    capacity = source.capacity
+    if standing.diverged:
+        raise FerryError("target.diverged", "the target has been started, so it cannot be continued by deltas")
+    if not standing.touched:
+        return initial_plan(pass_no, source.allocated(), upto=upto, capacity=capacity, prezeroed=prezeroed)
+    if not standing.complete:
+        return repeated_initial_plan(
+            pass_no, source.allocated(), standing.owed, upto=upto, capacity=capacity, prezeroed=prezeroed
+        )
+    if not standing.landmark or not upto:
+        return full_plan(pass_no, upto=upto, capacity=capacity, reason="change tracking is off for this disk")
+    try:
+        changed = source.changed_since(standing.landmark)
+    except FerryError as error:
+        if error.code != "vsphere.change_tracking_unusable":
+            raise
+        return full_plan(pass_no, upto=upto, capacity=capacity, reason=error.message)
+    return delta_plan(pass_no, changed, standing.owed, since=standing.landmark, upto=upto, capacity=capacity)

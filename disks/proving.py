@@ -1,0 +1,116 @@
+"""Two proofs (SAFETY 19): the target against the manifest, and the source against the manifest."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from disks.batches import batches
+from disks.copying import Meter
+from disks.extents import Extent
+from disks.manifest import Manifest, digest_of, is_zero
+from disks.protocols import DiskSource, ReadBack
+from disks.reading import ReadAhead
+
+MOST_TOLD = 20
+
+
+@dataclass
+class Finding:
+    """What a proof found. ``differences``: offsets of the first blocks that differ; ``different``: how many do."""
+
+    blocks: int = 0
+    bytes_read: int = 0
+    different: int = 0
+    differences: list[int] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Every byte is as it should be."""
+        return self.different == 0
+
+    def differs(self, offset: int) -> None:
+        """Count a block that is not as it should be."""
+        self.different += 1
+        if len(self.differences) < MOST_TOLD:
+            self.differences.append(offset)
+
+
+class Interrupted(Exception):
+    """The proof was called off from outside; it says nothing."""
+
+
+def prove_source(source: DiskSource, manifest: Manifest, cut: threading.Event, meter: Meter) -> Finding:
+    """Read the source in full, holes and all, and compare every block with the manifest."""
+    finding = Finding(blocks=manifest.blocks)
+    whole = [Extent(0, source.capacity)]
+    meter.total = source.capacity
+    if source.capacity != manifest.capacity:
+        finding.differs(min(source.capacity, manifest.capacity))
+        return finding
+    block = manifest.block
+    with ReadAhead(source, batches(whole, block=block, capacity=source.capacity)) as reader:
+        for batch, data in reader:
+            if cut.is_set():
+                raise Interrupted
+            for at in range(0, len(data), block):
+                offset = batch.span.start + at
+                if digest_of(data[at : at + block]) != manifest.digest(offset // block):
+                    finding.differs(offset)
+            finding.bytes_read += len(data)
+            meter.done = meter.moved = finding.bytes_read
+    return finding
+
+
+def prove_target(target: ReadBack, manifest: Manifest, cut: threading.Event, meter: Meter) -> Finding:
+    """Compare what the target holds with the manifest: every block, the tail past the capacity too.
+
+    What the target does not mention is zeros there, so the manifest must say zeros as well.
+    """
+    finding = Finding(blocks=manifest.blocks)
+    meter.total = sum(manifest.block for _ in manifest.not_zero())
+    if target.virtual_size < manifest.capacity:
+        finding.differs(target.virtual_size)
+        return finding
+    seen: set[int] = set()
+    for number, data in _whole_blocks(target, manifest, finding):
+        if cut.is_set():
+            raise Interrupted
+        seen.add(number)
+        if digest_of(data) != manifest.digest(number):
+            finding.differs(number * manifest.block)
+        meter.done = meter.moved = finding.bytes_read
+    for number in manifest.not_zero():
+        if number not in seen:
+            finding.differs(number * manifest.block)
+    return finding
+
+
+def _whole_blocks(
+    target: ReadBack, manifest: Manifest, finding: Finding
+) -> Iterator[tuple[int, bytes | bytearray | memoryview]]:
+    """Join the target's pieces into digest blocks. Pieces of one block may come apart; the rest is zeros."""
+    block, capacity = manifest.block, manifest.capacity
+    partial: dict[int, bytearray] = {}
+    for start, piece in target.blocks():
+        finding.bytes_read += len(piece)
+        at = 0
+        while at < len(piece):
+            offset = start + at
+            if offset >= capacity:
+                if not is_zero(piece[at:]):
+                    finding.differs(offset)  # the tail up to the rounded size must be zeros (SAFETY 5)
+                break
+            number = offset // block
+            size = min(block, capacity - number * block)
+            step = min(len(piece) - at, number * block + size - offset)
+            part = piece[at : at + step]
+            if step == size:
+                yield number, part
+            else:
+                buffer = partial.setdefault(number, bytearray(size))
+                buffer[offset - number * block : offset - number * block + step] = part
+            at += step
+    for number in sorted(partial):
+        if partial[number].count(0) == len(partial[number]):
+            continue
+        yield number, partial[number]

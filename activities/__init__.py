@@ -1,0 +1,1 @@
+"""One step each, platform-neutral: contract in, contract out."""

@@ -10,7 +10,17 @@ from contracts.base import Contract, Request
 from contracts.durations import Duration
 from contracts.names import Phase
 from contracts.sizes import Size
-from contracts.steps import Check, CopyReport, Errand, FenceJournal, Preflight, ProofReport, Shell
+from contracts.steps import (
+    Check,
+    CopyReport,
+    Errand,
+    FenceJournal,
+    Freeze,
+    Preflight,
+    ProofReport,
+    Shell,
+    SnapshotReport,
+)
 
 
 class MigrateVmRequest(Request):
@@ -154,8 +164,6 @@ class MigrationState(Contract):
     pass_no: int = 0
     last_copies: tuple[CopyReport, ...] = ()
     bytes_allocated: int = 0
-    bytes_sent: int = 0
-    bytes_sent_again: int = 0
     undo: tuple[Undo, ...] = ()
     approval_ticket: str = ""
     approved: Decision | None = None
@@ -168,7 +176,16 @@ class MigrationState(Contract):
     switched_tracking_on: bool = False
     was_on: bool = True
     runs: int = 1
-    started_run_at: datetime | None = None
+    passes_this_run: int = 0
+    powered_off_at: datetime | None = None
+    started_at: datetime | None = None
+    final_freeze: Freeze | None = None
+    snapshot: SnapshotReport | None = None
+    proofs_sent: tuple[ProofReport, ...] = ()
+    proofs_source: tuple[ProofReport, ...] = ()
+    kept_vdis: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    last_message: str = ""
     predicted_downtime_s: float | None = None
     rate: float = Field(default=0.0, description="bytes per second of the latest passes")
 

@@ -103,6 +103,7 @@ class ShellRef(Contract):
     errand: Errand
     vm: str = Field(description="uuid")
     epoch: int = 0
+    disk_ids: tuple[str, ...] = ()
 
 
 class RemovedShell(Contract):

@@ -1,0 +1,98 @@
+"""The two proofs (SAFETY 19), as activities."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+from temporalio import activity
+
+from activities.running import cuttable
+from activities.systems import Systems
+from activities.transfer import Rate
+from contracts.errors import FerryError
+from contracts.steps import Progress, ProofOrder, ProofReport
+from disks.copying import Meter
+from disks.ledger import Ledger
+from disks.manifest import Manifest
+from disks.proving import Finding, Interrupted, prove_source, prove_target
+
+Prover = Callable[[ProofOrder, Manifest, threading.Event, Meter], tuple[Finding, str]]
+
+
+class VerificationActivities:
+    """Each proves one disk; read through the platform's own API, never from our records."""
+
+    def __init__(self, systems: Systems) -> None:
+        self._systems = systems
+
+    @activity.defn
+    async def prove_target(self, order: ProofOrder) -> ProofReport:
+        """*Target = what was sent*: the pre-start snapshot read back and compared with the manifest."""
+        return await self._proof(order, self._target)
+
+    @activity.defn
+    async def prove_source(self, order: ProofOrder) -> ProofReport:
+        """*Target = source at power-off*: the powered-off source read in full and compared with the manifest."""
+        return await self._proof(order, self._source)
+
+    async def _proof(self, order: ProofOrder, prove: Prover) -> ProofReport:
+        meter, rate = Meter(), Rate()
+
+        def progress() -> Progress:
+            return Progress(
+                disk=order.target_disk.slot, step="proof", done=meter.done, total=meter.total, rate=rate.of(meter.moved)
+            )
+
+        report = await cuttable(
+            lambda cut: self._make(order, prove, cut, meter), pool=self._systems.pool, details=progress
+        )
+        if report is None:
+            raise asyncio.CancelledError
+        return report
+
+    def _make(self, order: ProofOrder, prove: Prover, cut: threading.Event, meter: Meter) -> ProofReport | None:
+        """None when it was called off."""
+        errand, disk, began = order.errand, order.target_disk, time.monotonic()
+        self._systems.store.check(errand.store_id)
+        ledger = Ledger(self._systems.store.disk(errand.migration, disk.disk_id))
+        if not ledger.standing.complete or ledger.standing.owed or ledger.standing.plan is not None:
+            raise FerryError("store.damaged", f"the journal of {disk.slot} does not tell of a finished copy")
+        manifest = ledger.manifest(disk.capacity)
+        try:
+            finding, method = prove(order, manifest, cut, meter)
+            root = manifest.root()
+        except Interrupted:
+            return None
+        finally:
+            manifest.close()
+        return ProofReport(
+            disk_id=disk.disk_id,
+            holds=finding.holds,
+            method=method,
+            root_digest=root,
+            blocks=finding.blocks,
+            bytes_read=finding.bytes_read,
+            seconds=time.monotonic() - began,
+            differences=tuple(finding.differences),
+        )
+
+    def _target(self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter) -> tuple[Finding, str]:
+        read_back = self._systems.target(order.errand.target).read_back(order.snapshot_vdi, order.errand)
+        try:
+            return prove_target(read_back, manifest, cut, meter), "export_raw_vdi of the pre-start snapshot"
+        finally:
+            read_back.close()
+
+    def _source(self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter) -> tuple[Finding, str]:
+        assert order.freeze is not None
+        errand = order.errand
+        source = self._systems.source(errand.source)
+        disk = source.open_disk(errand.machine_id, order.freeze, order.target_disk.disk_id)
+        try:
+            finding = prove_source(disk, manifest, cut, meter)
+        finally:
+            disk.close()
+        # A source that ran in between is not the source at power-off: then this proves nothing (SAFETY 9).
+        source.check_freeze(errand.machine_id, order.freeze)
+        return finding, "full read over /folder"

@@ -1,0 +1,95 @@
+"""Which message is accepted when, and what an approval approves. Pure: no Temporal."""
+
+import hashlib
+import json
+
+from contracts.errors import FerryError
+from contracts.migration import Approve, MigrationState, Reject, Rollback
+from contracts.names import ACCEPTED_IN, Message
+from contracts.sizes import spoken_size
+from contracts.steps import Preflight
+
+
+def approval_facts(preflight: Preflight, codes: tuple[str, ...]) -> tuple[str, ...]:
+    """What a human approves, a sentence each; the ticket digests exactly these.
+
+    Args:
+        codes: the preflight's open codes at the time when the shell was made.
+    """
+    machine = preflight.machine
+    return (
+        f"VM {machine.name} ({machine.machine_id}), {machine.firmware.value}",
+        *(
+            f"disk {disk.slot}: {spoken_size(disk.capacity)} ({disk.capacity} bytes), {disk.disk_id}"
+            for disk in machine.disks
+        ),
+        *(
+            f"NIC {nic.index}: {nic.mac} on {nic.network!r}, to network {preflight.networks.get(nic.network, '?')}"
+            for nic in machine.nics
+        ),
+        *(f"foreign snapshot: {name}" for name in machine.foreign_snapshots),
+        f"to pool {preflight.pool}, SR {preflight.sr_name} ({preflight.sr_uuid})",
+        *(f"open: {code}" for code in codes),
+    )
+
+
+def ticket_of(facts: tuple[str, ...]) -> str:
+    """The digest of the facts; short enough to be read out on the telephone."""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+
+
+def refusal(message: Message, state: MigrationState, said: object = None) -> FerryError | None:
+    """Why a message is refused now; None when it is accepted. Repeats of an accepted one are accepted."""
+    if message is Message.SET_LIMITS:
+        return FerryError("not_yet", "limits cannot be changed while a migration runs")
+    if message is Message.RETRY:
+        if state.needs_human:
+            return None
+        return FerryError("message.wrong_phase", "the migration waits for no human: there is nothing to try again")
+    if message is Message.APPROVE:
+        return _approve_refusal(state, said)
+    if message is Message.REJECT and state.powered_off_at is not None:
+        return FerryError("message.wrong_phase", "power-off has begun; use rollback")
+    if state.phase not in ACCEPTED_IN[message]:
+        accepted = ", ".join(sorted(phase.value for phase in ACCEPTED_IN[message]))
+        return FerryError(
+            "message.wrong_phase", f"{message.value} is accepted in {accepted}; the phase is {state.phase.value}"
+        )
+    if message is Message.REJECT:
+        assert isinstance(said, Reject)
+        if said.approval_ticket and said.approval_ticket != state.approval_ticket:
+            return _stale(state)
+    if message is Message.ROLLBACK:
+        assert isinstance(said, Rollback)
+        return _rollback_refusal(state, said)
+    return None
+
+
+def _approve_refusal(state: MigrationState, said: object) -> FerryError | None:
+    assert isinstance(said, Approve)
+    if state.approved is not None and state.approved.approval_ticket == said.approval_ticket:
+        return None
+    if state.phase not in ACCEPTED_IN[Message.APPROVE] or not state.approval_ticket:
+        return FerryError(
+            "message.wrong_phase",
+            f"approval is accepted in delta-sync and awaiting-approval; the phase is {state.phase.value}",
+        )
+    if said.approval_ticket != state.approval_ticket:
+        return _stale(state)
+    return None
+
+
+def _rollback_refusal(state: MigrationState, said: Rollback) -> FerryError | None:
+    if state.started_at is None:
+        return None
+    expected = state.started_at.isoformat()
+    if said.lose_target_writes_since != expected:
+        return FerryError(
+            "message.needs_confirmation",
+            f"what the target wrote since {expected} would be lost: name it in lose_target_writes_since",
+        )
+    return None
+
+
+def _stale(state: MigrationState) -> FerryError:
+    return FerryError("message.stale_ticket", f"the ticket is {state.approval_ticket} now")

@@ -1,0 +1,146 @@
+"""What a migration tells: its status, its report, and the page that Temporal's UI shows. Pure."""
+
+from datetime import datetime
+
+from contracts.error_catalogue import entry
+from contracts.migration import DiskReport, MigrateVmInput, MigrationState, Report, Status
+from contracts.names import Phase
+from contracts.sizes import spoken_size
+from contracts.steps import ProofReport
+from workflows.deciding import approval_facts
+
+_NEXT = {
+    Phase.PREFLIGHT: "both sides are read; nothing is touched yet",
+    Phase.SHELL: "the VM is made on the target, its start blocked",
+    Phase.INITIAL_SYNC: "the allocated parts of all disks are copied while the VM runs",
+    Phase.DELTA_SYNC: "what changed is copied, until the downtime fits its budget",
+    Phase.AWAITING_APPROVAL: "a human approves the cutover (`ferry approve`); deltas go on meanwhile",
+    Phase.CUTOVER: "the source goes off, the last delta is copied and proven",
+    Phase.START: "the target runs; the powered-off source is read in full and compared",
+    Phase.PROBATION: "the target runs; rollback is still possible",
+    Phase.DONE: "nothing: the VM runs on the target",
+    Phase.ROLLED_BACK: "nothing: the VM runs on the source again",
+    Phase.CANCELLED: "nothing: the source is as it was",
+    Phase.FAILED: "nothing: the source is as it was; the error says why",
+}
+
+
+def open_codes(state: MigrationState) -> tuple[str, ...]:
+    """The preflight's codes that are no notes."""
+    if state.preflight is None:
+        return ()
+    return tuple(check.code for check in state.preflight.checks if check.severity != "note")
+
+
+def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: datetime | None) -> Status:
+    """The answer to the query ``status``."""
+    next_step = _NEXT[state.phase]
+    if state.needs_human:
+        next_step = entry(state.needs_human).action
+    elif state.paused:
+        next_step = "paused: `ferry resume` goes on"
+    errand = state.errand
+    return Status(
+        vm=request.vm,
+        source=request.source,
+        target=request.target,
+        migration=errand.migration if errand else "",
+        phase=state.phase,
+        paused=state.paused,
+        needs_human=state.needs_human,
+        message=state.needs_human_message or state.last_message,
+        next_step=next_step,
+        approval_ticket=state.approval_ticket,
+        approval_facts=approval_facts(state.preflight, open_codes(state)) if state.preflight else (),
+        approved_by=state.approved.who if state.approved else "",
+        checks=state.preflight.checks if state.preflight else (),
+        passes=state.passes,
+        bytes_allocated=state.bytes_allocated,
+        bytes_sent=sum(each.bytes_sent for each in state.passes),
+        bytes_sent_again=sum(each.bytes_sent_again for each in state.passes),
+        predicted_downtime_s=state.predicted_downtime_s,
+        next_pass_at=next_pass_at,
+        powered_off_at=state.powered_off_at,
+        started_at=state.started_at,
+        target_vm=state.shell.vm if state.shell else "",
+        disks=tuple(disk.slot for disk in state.preflight.machine.disks) if state.preflight else (),
+        decisions=state.decisions,
+        signals=state.signals,
+        runs=state.runs,
+    )
+
+
+def report_of(
+    request: MigrateVmInput, state: MigrationState, outcome: str, code: str = "", message: str = ""
+) -> Report:
+    """What is left when it is over."""
+    downtime = None
+    if state.powered_off_at and state.started_at:
+        downtime = (state.started_at - state.powered_off_at).total_seconds()
+    return Report(
+        outcome=outcome,
+        vm=request.vm,
+        source=request.source,
+        target=request.target,
+        migration=state.errand.migration if state.errand else "",
+        target_vm=state.shell.vm if state.shell and outcome == "done" else "",
+        passes=len(state.passes),
+        bytes_allocated=state.bytes_allocated,
+        bytes_sent=sum(each.bytes_sent for each in state.passes),
+        bytes_sent_again=sum(each.bytes_sent_again for each in state.passes),
+        downtime_s=downtime,
+        proof_target_is_sent=_verdict(state, state.proofs_sent),
+        proof_target_is_source=_verdict(state, state.proofs_source),
+        disks=_disk_reports(state),
+        error=code,
+        message=message,
+        kept_vdis=state.kept_vdis,
+        decisions=state.decisions,
+        pass_list=state.passes,
+        notes=state.notes,
+    )
+
+
+def details_of(status: Status) -> str:
+    """Markdown for Temporal's UI."""
+    lines = [f"**{status.vm}**: {status.source} → {status.target}", "", f"Phase **{status.phase.value}**"]
+    if status.needs_human:
+        lines += ["", f"**Needs a human**: `{status.needs_human}` {status.message}"]
+    lines += ["", f"Next: {status.next_step}", ""]
+    if status.approval_ticket and not status.approved_by:
+        lines.append(f"Approval ticket `{status.approval_ticket}`")
+    if status.passes:
+        lines += ["", "| pass | kind | sent | seconds |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| {each.pass_no} | {each.kind} | {spoken_size(each.bytes_sent)} | {each.seconds:.1f} |"
+            for each in status.passes[-10:]
+        ]
+    return "\n".join(lines)
+
+
+def _verdict(state: MigrationState, proofs: tuple[ProofReport, ...]) -> str:
+    disks = len(state.shell.disks) if state.shell else 0
+    if not disks or len(proofs) < disks:
+        return "not-made"
+    return "holds" if all(proof.holds for proof in proofs) else "differs"
+
+
+def _disk_reports(state: MigrationState) -> tuple[DiskReport, ...]:
+    if state.shell is None:
+        return ()
+    sent = {proof.disk_id: proof for proof in state.proofs_sent}
+    source = {proof.disk_id: proof for proof in state.proofs_source}
+    frozen = {disk.disk_id: disk for disk in state.final_freeze.disks} if state.final_freeze else {}
+    return tuple(
+        DiskReport(
+            disk_id=disk.disk_id,
+            slot=disk.slot,
+            capacity=disk.capacity,
+            vdi=disk.vdi,
+            transport=frozen[disk.disk_id].transport if disk.disk_id in frozen else "",
+            reason=frozen[disk.disk_id].reason if disk.disk_id in frozen else "",
+            proof_target_is_sent=sent.get(disk.disk_id),
+            proof_target_is_source=source.get(disk.disk_id),
+        )
+        for disk in state.shell.disks
+    )

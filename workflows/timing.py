@@ -1,0 +1,73 @@
+"""Every time-out and retry, with its reason. Nothing here is an option: change it here, for all."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+from contracts.names import QUEUE, TRANSFER_QUEUE
+
+HEARTBEAT = timedelta(seconds=10)
+"""A worker that dies is noticed within that time: activities beat every second (SAFETY 3)."""
+
+PATIENT = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+)
+"""For ever: what should not be tried again says so by its error's remedy. A minute at most, since a platform
+that comes back should not find us asleep."""
+
+STOP_TRYING = timedelta(minutes=10)
+"""A rollback whose pool does not answer for that long asks a human (SAFETY 17)."""
+
+FINAL_TRIES = 3
+"""A final pass whose freeze did not hold is made again that often before the cutover is undone."""
+
+PASSES_PER_RUN = 50
+"""Continue-as-new after as many, whatever the server suggests: a run's history stays small (SAFETY 20)."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one attempt may take, and on which queue it runs."""
+
+    limit: timedelta
+    queue: str = QUEUE
+    beats: bool = True
+
+
+_LOOK = Timing(timedelta(minutes=10))
+"""Reading and small changes: seconds, on a busy vCenter minutes."""
+_CONSOLIDATION = Timing(timedelta(days=2))
+"""Removing a snapshot consolidates it: hours under a busy guest (vsphere.md §3)."""
+_BYTES = Timing(timedelta(days=30), TRANSFER_QUEUE)
+"""A 16 TiB disk at 100 MB/s takes two days, throttled it takes weeks; liveness is the heartbeat's affair."""
+
+TIMINGS: dict[str, Timing] = {
+    "preflight": _LOOK,
+    "claim_source": _LOOK,
+    "release_source": _LOOK,
+    "change_tracking_on": _CONSOLIDATION,
+    "change_tracking_off": _CONSOLIDATION,
+    "freeze": _CONSOLIDATION,
+    "seal": _CONSOLIDATION,
+    "thaw": _CONSOLIDATION,
+    "power_off_source": Timing(timedelta(days=1)),
+    "power_on_source": _LOOK,
+    "fence_source": _LOOK,
+    "unfence_source": _LOOK,
+    "raise_source_epoch": _LOOK,
+    "make_shell": Timing(timedelta(hours=1)),
+    "remove_shell": Timing(timedelta(hours=1)),
+    "snapshot_target": Timing(timedelta(hours=1)),
+    "diverge_target": _LOOK,
+    "unblock_target": _LOOK,
+    "block_target": _LOOK,
+    "start_target": Timing(timedelta(hours=1)),
+    "stop_target": Timing(timedelta(hours=1)),
+    "raise_target_epoch": _LOOK,
+    "finish_target": Timing(timedelta(hours=1)),
+    "copy_disk": _BYTES,
+    "prove_target": _BYTES,
+    "prove_source": _BYTES,
+    "inspect": Timing(timedelta(minutes=2)),
+}

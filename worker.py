@@ -1,1 +1,192 @@
-"""The worker process: config to clients to activities to task queues."""
+"""The worker process: config to clients to activities to task queues. ``python worker.py --config ferry.toml``."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from platforms.vsphere.source import VsphereSource
+from platforms.xapi.target import XapiTarget
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfigProfile
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.inspection import InspectionActivities
+from activities.preflight import PreflightActivities
+from activities.source import SourceActivities
+from activities.systems import Systems
+from activities.target import TargetActivities
+from activities.transfer import TransferActivities
+from activities.verification import VerificationActivities
+from contracts.config import Config, TemporalConfig, config_path, load_config
+from contracts.errors import FerryError
+from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
+from disks.store import Store
+from workflows.inspect import Inspect
+from workflows.migrate_vm import MigrateVm
+
+GRACE = timedelta(seconds=5)
+"""After SIGTERM: activities cut their segment and hand over within it."""
+DISKS_AT_ONCE = 8
+"""Copies per worker: bandwidth is the limit, and each holds 12 MiB of buffers."""
+
+log = structlog.get_logger()
+
+
+def build_systems(config: Config) -> Systems:
+    """Clients for all systems of the config; they log in when they are first used."""
+    if config.store is None:
+        raise FerryError("config.invalid", "a worker needs [store] path = …: manifests and journals live there")
+    return Systems(
+        sources={name: VsphereSource(name, each) for name, each in config.sources.items()},
+        targets={name: XapiTarget(name, each) for name, each in config.targets.items()},
+        store=Store(config.store.path),
+    )
+
+
+async def connect(config: TemporalConfig) -> Client:
+    """Temporal's own environment configuration wins over ferry.toml."""
+    settings: dict[str, Any] = dict(ClientConfigProfile.load().to_client_connect_config())
+    settings.setdefault("target_host", config.address or "localhost:7233")
+    if config.namespace:
+        settings.setdefault("namespace", config.namespace)
+    try:
+        return await Client.connect(**settings, data_converter=pydantic_data_converter)
+    except (RPCError, RuntimeError) as error:
+        raise FerryError("temporal.unreachable", f"{settings['target_host']}: {error}") from None
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Add what is missing: an unregistered attribute would wedge every migration (temporal.md §2).
+
+    Raises:
+        FerryError: with the command to type, where this client may not add them.
+    """
+    wanted = {
+        attribute.value: IndexedValueType.INDEXED_VALUE_TYPE_BOOL
+        if attribute is Attribute.NEEDS_HUMAN
+        else IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        for attribute in Attribute
+    }
+    operator = client.operator_service
+    listed = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    missing = {name: kind for name, kind in wanted.items() if name not in listed.custom_attributes}
+    if not missing:
+        return
+    try:
+        await operator.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        )
+    except RPCError as error:
+        words = " ".join(
+            f"--name {name} --type {'Bool' if name == Attribute.NEEDS_HUMAN else 'Keyword'}" for name in missing
+        )
+        raise FerryError(
+            "temporal.unreachable",
+            f"search attributes are missing and may not be added here ({error.message}); "
+            f"type: temporal operator search-attribute create --namespace {client.namespace} {words}",
+        ) from None
+
+
+def workers(client: Client, systems: Systems) -> list[Worker]:
+    """One for workflows and light activities, one for the bytes."""
+    source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
+    light: Sequence[Callable[..., Any]] = [
+        PreflightActivities(systems).preflight,
+        InspectionActivities(systems).inspect,
+        *_activities_of(source),
+        *_activities_of(target),
+    ]
+    common: dict[str, Any] = {
+        "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut
+        "max_heartbeat_throttle_interval": timedelta(seconds=1),  # SAFETY 3
+        "default_heartbeat_throttle_interval": timedelta(seconds=1),
+    }
+    return [
+        Worker(
+            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect], activities=light,
+            max_concurrent_activities=100, **common,
+        ),
+        Worker(
+            client, task_queue=TRANSFER_QUEUE,
+            activities=[TransferActivities(systems).copy_disk, *_activities_of(verification)],
+            max_concurrent_activities=DISKS_AT_ONCE, **common,
+        ),
+    ]  # fmt: skip
+
+
+def _activities_of(holder: object) -> list[Callable[..., Any]]:
+    return [
+        getattr(holder, name)
+        for name in dir(holder)
+        if not name.startswith("_") and hasattr(getattr(holder, name), "__temporal_activity_definition")
+    ]
+
+
+async def serve(config: Config) -> None:
+    """Poll until SIGTERM or SIGINT; then cut what is under way, hand over, and log out."""
+    systems = build_systems(config)
+    client = await connect(config.temporal)
+    await register_search_attributes(client)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    log.info("worker polls", queues=[QUEUE, TRANSFER_QUEUE], store=systems.store.id, namespace=client.namespace)
+    async with contextlib.AsyncExitStack() as running:
+        for each in workers(client, systems):
+            await running.enter_async_context(each)
+        print("ready", flush=True)
+        await stop.wait()
+        log.info("worker stops: open segments are cut and handed over")
+    with ThreadPoolExecutor() as pool:
+        for system in (*systems.sources.values(), *systems.targets.values()):
+            pool.submit(system.close)
+
+
+def main() -> int:
+    """Parse, serve, and end with 0; 1 with the error told."""
+    parser = argparse.ArgumentParser(description="Ferry's worker: carries out migrations.")
+    parser.add_argument("--config", type=Path, help="ferry.toml; default: FERRY_CONFIG, else ./ferry.toml")
+    path = config_path(parser.parse_args().config)
+    _speak_json_unless_on_a_terminal()
+    try:
+        if path is None:
+            raise FerryError("config.invalid", "no ferry.toml: name it with --config or FERRY_CONFIG")
+        asyncio.run(serve(load_config(path)))
+    except FerryError as error:
+        print(f"error[{error.code}]: {error.message}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _speak_json_unless_on_a_terminal() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    if not sys.stderr.isatty():
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # SDK 1.35 crashes the interpreter at exit now and then (temporal.md §7a)

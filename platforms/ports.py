@@ -25,6 +25,10 @@ from disks.protocols import DiskSource, DiskTarget, ReadBack
 class Source(Protocol):
     """Where machines come from."""
 
+    def close(self) -> None:
+        """Log out and give back connections."""
+        ...
+
     def check(self) -> str:
         """Log in and answer one line about the system (product and version), for `ferry doctor`."""
         ...
@@ -111,6 +115,10 @@ class Source(Protocol):
 
 class Target(Protocol):
     """Where machines go to: a pool."""
+
+    def close(self) -> None:
+        """Log out and give back connections."""
+        ...
 
     def check(self) -> str:
         """Log in and answer one line about the pool, for `ferry doctor`."""

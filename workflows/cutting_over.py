@@ -1,0 +1,257 @@
+"""Cutover, start, the proofs, and the way back from a started target (SAFETY 14, 16, 17, 19)."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.migration import UndoStep
+    from contracts.names import Phase
+    from contracts.steps import (
+        FenceJournal,
+        PoweredOff,
+        PowerOffOrder,
+        Preflight,
+        PreflightOrder,
+        ProofOrder,
+        ProofReport,
+        ShellRef,
+        SnapshotReport,
+        SourceOrder,
+    )
+    from workflows.deciding import approval_facts, ticket_of
+    from workflows.prediction import predict
+    from workflows.stepping import StepFailed, heard, order
+    from workflows.telling import open_codes
+    from workflows.timing import FINAL_TRIES, STOP_TRYING
+
+if TYPE_CHECKING:
+    from workflows.story import Story
+
+_STORED = type(None)
+
+
+class CuttingOver:
+    """The chapter from a human's yes to the target that runs and is proven."""
+
+    def __init__(self, story: "Story") -> None:
+        self._story = story
+
+    async def cut_over(self) -> bool:
+        """Power off, copy the rest, prove, start.
+
+        Returns:
+            True when the target was started (or is ready, for a machine that was off); False when the cutover
+            was undone and waits for a new approval.
+
+        Raises:
+            StepFailed: it cannot be; the caller undoes the rest.
+            Ended: somebody cancelled or rolled back before the start.
+        """
+        story = self._story
+        depth = len(story.state.undo)
+        story.enter(Phase.CUTOVER)
+        try:
+            await self._facts_still_hold()
+            await self._power_off()
+            await self._final_pass()
+            await self._prove_and_start()
+        except StepFailed as failure:
+            if not failure.asks or story.state.started_at is not None:
+                raise
+            # What a human must mend is mended with the source running (SAFETY 21).
+            await story.undo_down_to(depth)
+            story.set(approved=None, final_freeze=None, snapshot=None, proofs_sent=())
+            await story.park(failure)
+            story.enter(Phase.AWAITING_APPROVAL)
+            return False
+        return True
+
+    async def _facts_still_hold(self) -> None:
+        """The VM is still the one that was approved."""
+        story = self._story
+        request = story.request
+        seen = await heard(
+            order(
+                "preflight",
+                PreflightOrder(errand=story.errand, sr=request.sr, networks=request.networks),
+                Preflight,
+                summary="is it still what was approved?",
+            )
+        )
+        machine = seen.machine
+        approved = story.preflight.model_copy(update={"machine": machine})
+        if ticket_of(approval_facts(approved, open_codes(story.state))) != story.state.approval_ticket:
+            raise StepFailed("vm.changed", f"{machine.name} is no longer as it was when its shell was made")
+
+    async def _power_off(self) -> None:
+        story = self._story
+        story.stop_if_asked()
+        if story.state.was_on:
+            story.will_undo(UndoStep.POWER_ON_SOURCE)
+        request = story.request
+        off = await heard(
+            order(
+                "power_off_source",
+                PowerOffOrder(
+                    errand=story.errand,
+                    policy=request.power_off,
+                    patience=request.power_off_patience,
+                    epoch=story.state.epoch,
+                ),
+                PoweredOff,
+                summary=f"power off the source ({request.power_off})",
+            )
+        )
+        story.set(powered_off_at=off.at)
+        story.stop_if_asked()
+        story.will_undo(UndoStep.UNFENCE_SOURCE)
+        fence = await heard(order("fence_source", SourceOrder(errand=story.errand), FenceJournal))
+        story.set(fence=fence)
+
+    async def _final_pass(self) -> None:
+        story = self._story
+        for _ in range(FINAL_TRIES):
+            story.stop_if_asked()
+            if await story.syncing.sync_pass(final=True):
+                return
+        story.stop_if_asked()
+        raise StepFailed("vsphere.freeze_void", "the freeze of the final pass did not hold, several times")
+
+    async def _prove_and_start(self) -> None:
+        """Snapshot, proof, `diverged`, start (SAFETY 16); the proof comes after it where the budget is tight."""
+        story = self._story
+        ref = self._ref()
+        snapshot = await heard(order("snapshot_target", ref, SnapshotReport, summary="pre-start snapshot"))
+        story.set(snapshot=snapshot)
+        if predict(story.state.passes, story.state.bytes_allocated, story.request.downtime_budget).proof_first:
+            await self._prove_sent()
+        story.stop_if_asked()
+        starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
+        await heard(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
+        story.stop_if_asked()
+        await heard(order("unblock_target", ref, _STORED))
+        story.stop_if_asked()
+        if not starts:
+            return  # it was off and stays off; anyone may start it from here on
+        # From here on an unknown outcome counts as started (SAFETY 17): the time is set before the call.
+        story.set(started_at=workflow.now())
+        story.enter(Phase.START)
+        while True:
+            try:
+                await heard(order("start_target", ref, _STORED, summary="start on the target"))
+                break
+            except StepFailed as failure:
+                await story.park(failure)
+        story.set(started_at=workflow.now())
+
+    async def _prove_sent(self) -> None:
+        """*Target = what was sent*, by reading the pre-start snapshot back."""
+        story = self._story
+        snapshot = story.state.snapshot
+        assert snapshot is not None
+        story.set(
+            proofs_sent=await self._proofs(
+                "prove_target",
+                [
+                    ProofOrder(errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi])
+                    for disk in story.shell.disks
+                ],
+            )
+        )
+        different = [proof for proof in story.state.proofs_sent if not proof.holds]
+        if different and story.state.started_at is None:
+            raise StepFailed("verify.target_differs", _told(different))
+
+    async def _prove_source(self) -> None:
+        """*Target = source at power-off*, by reading the powered-off source in full."""
+        story = self._story
+        freeze = story.state.final_freeze
+        story.set(
+            proofs_source=await self._proofs(
+                "prove_source",
+                [ProofOrder(errand=story.errand, target_disk=disk, freeze=freeze) for disk in story.shell.disks],
+            )
+        )
+        different = [proof for proof in story.state.proofs_source if not proof.holds]
+        if different:
+            await story.park(StepFailed("verify.source_differs", _told(different)))
+
+    async def _proofs(self, name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
+        story = self._story
+        handles = [
+            order(name, said, ProofReport, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}")
+            for said in orders
+        ]
+        await workflow.wait_condition(
+            lambda: all(handle.done() for handle in handles) or story.rollback_asked or story.cancel_asked
+        )
+        for handle in handles:
+            if not handle.done():
+                handle.cancel()
+        proofs: list[ProofReport] = []
+        failure: StepFailed | None = None
+        for handle in handles:
+            try:
+                proofs.append(await heard(handle))
+            except StepFailed as failed:
+                failure = failure or failed
+        story.stop_if_asked()
+        if failure is not None:
+            raise failure
+        return tuple(proofs)
+
+    async def prove_and_finish(self) -> None:
+        """After the start: the proofs that are still due, then leave."""
+        story = self._story
+        while not story.state.proofs_sent:
+            await self._or_park(self._prove_sent)
+        different = [proof for proof in story.state.proofs_sent if not proof.holds]
+        if different:
+            await story.park(StepFailed("verify.source_differs", _told(different)))
+        while not story.state.proofs_source:
+            await self._or_park(self._prove_source)
+        await self.leave()
+
+    async def _or_park(self, prove: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await prove()
+        except StepFailed as failure:
+            await self._story.park(failure)
+
+    async def leave(self) -> None:
+        """Nothing of ours stays on the source or the pool; the way back stays: the source is off and whole."""
+        story = self._story
+        said = SourceOrder(errand=story.errand)
+        if story.state.switched_tracking_on:
+            await story.insist("change_tracking_off", said, _STORED)
+        await story.insist("finish_target", self._ref(), _STORED)
+        await story.insist("release_source", said, _STORED)
+        notes = ["the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
+        if story.state.fence and story.state.fence.changes:
+            changed = ", ".join(f"{name}: {change}" for name, change in sorted(story.state.fence.changes.items()))
+            notes.append(f"the source stays off and fenced ({changed})")
+        story.set(undo=(), notes=tuple(notes))
+
+    async def stop_target(self) -> None:
+        """Rollback after the start: block, stop, see it halted, raise the epoch (SAFETY 17)."""
+        story = self._story
+        story.set(epoch=story.state.epoch + 1)
+        ref = self._ref()
+        for name in ("block_target", "raise_target_epoch", "stop_target"):
+            await story.insist(name, ref, _STORED, give_up_after=STOP_TRYING)
+        await story.insist("raise_source_epoch", SourceOrder(errand=story.errand, epoch=story.state.epoch), _STORED)
+
+    def _ref(self) -> ShellRef:
+        story = self._story
+        return ShellRef(
+            errand=story.errand,
+            vm=story.shell.vm,
+            epoch=story.state.epoch,
+            disk_ids=tuple(disk.disk_id for disk in story.shell.disks),
+        )
+
+
+def _told(different: list[ProofReport]) -> str:
+    return "; ".join(f"{proof.disk_id} at {', '.join(map(str, proof.differences[:5]))}" for proof in different)

@@ -1,0 +1,249 @@
+"""``MigrateVm``: the life of one migration. The doors are here; the story is in :mod:`workflows.story`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel, ValidationError
+
+    from contracts.errors import FerryError
+    from contracts.migration import (
+        Ack,
+        Approve,
+        Decision,
+        HeardSignal,
+        MigrateVmInput,
+        Reject,
+        Report,
+        Rollback,
+        SetLimits,
+        Status,
+        Steer,
+    )
+    from contracts.names import MIGRATE_VM, SIGNAL_TWINS, STATUS, Message
+    from workflows.deciding import refusal
+    from workflows.story import GoOn, Story
+    from workflows.telling import status_of
+
+_SAID: dict[Message, type[BaseModel]] = {
+    Message.APPROVE: Approve,
+    Message.REJECT: Reject,
+    Message.PAUSE: Steer,
+    Message.RESUME: Steer,
+    Message.SYNC_NOW: Steer,
+    Message.SET_LIMITS: SetLimits,
+    Message.RETRY: Steer,
+    Message.ROLLBACK: Rollback,
+}
+
+
+@workflow.defn(name=MIGRATE_VM, failure_exception_types=[ValidationError])
+class MigrateVm:
+    """One VM, from where it is to XCP-ng, and always a way back."""
+
+    @workflow.init
+    def __init__(self, request: MigrateVmInput) -> None:
+        self.story = Story(request)
+
+    @workflow.run
+    async def run(self, request: MigrateVmInput) -> Report:
+        """Tell the story to its end. A cancel is heard by the story, which ends it in order."""
+        story = asyncio.create_task(self.story.told())
+        while True:
+            try:
+                ending = await asyncio.shield(story)
+                break
+            except asyncio.CancelledError:
+                if story.done():
+                    raise
+                self.story.cancel_asked = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if isinstance(ending, GoOn):
+            workflow.continue_as_new(self.story.carried())
+        return ending
+
+    # -- updates: each has a validator, so that a refused one leaves no trace
+
+    @workflow.update
+    async def approve(self, said: Approve) -> Ack:
+        """Yes to the cutover, for the facts that the ticket names."""
+        return self._hear(Message.APPROVE, said)
+
+    @approve.validator
+    def _check_approve(self, said: Approve) -> None:
+        self._check(Message.APPROVE, said)
+
+    @workflow.update
+    async def reject(self, said: Reject) -> Ack:
+        """No, or a yes taken back."""
+        return self._hear(Message.REJECT, said)
+
+    @reject.validator
+    def _check_reject(self, said: Reject) -> None:
+        self._check(Message.REJECT, said)
+
+    @workflow.update
+    async def pause(self, said: Steer | None = None) -> Ack:
+        """Cut the pass, thaw the source, and wait for resume."""
+        return self._hear(Message.PAUSE, said)
+
+    @pause.validator
+    def _check_pause(self, said: Steer | None = None) -> None:
+        self._check(Message.PAUSE, said)
+
+    @workflow.update
+    async def resume(self, said: Steer | None = None) -> Ack:
+        """Go on."""
+        return self._hear(Message.RESUME, said)
+
+    @resume.validator
+    def _check_resume(self, said: Steer | None = None) -> None:
+        self._check(Message.RESUME, said)
+
+    @workflow.update
+    async def sync_now(self, said: Steer | None = None) -> Ack:
+        """Begin the next delta pass at once."""
+        return self._hear(Message.SYNC_NOW, said)
+
+    @sync_now.validator
+    def _check_sync_now(self, said: Steer | None = None) -> None:
+        self._check(Message.SYNC_NOW, said)
+
+    @workflow.update
+    async def set_limits(self, said: SetLimits | None = None) -> Ack:
+        """Not yet."""
+        return self._hear(Message.SET_LIMITS, said)
+
+    @set_limits.validator
+    def _check_set_limits(self, said: SetLimits | None = None) -> None:
+        self._check(Message.SET_LIMITS, said)
+
+    @workflow.update
+    async def retry(self, said: Steer | None = None) -> Ack:
+        """The cause is mended: try again."""
+        return self._hear(Message.RETRY, said)
+
+    @retry.validator
+    def _check_retry(self, said: Steer | None = None) -> None:
+        self._check(Message.RETRY, said)
+
+    @workflow.update
+    async def rollback(self, said: Rollback) -> Ack:
+        """Back to the source."""
+        return self._hear(Message.ROLLBACK, said)
+
+    @rollback.validator
+    def _check_rollback(self, said: Rollback) -> None:
+        self._check(Message.ROLLBACK, said)
+
+    # -- signal twins: one handler over a table; what cannot be refused is recorded
+
+    @workflow.signal(dynamic=True)
+    def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """The effect of the update of the same name in :data:`contracts.names.SIGNAL_TWINS`."""
+        message = SIGNAL_TWINS.get(name)
+        if message is None:
+            return self._note_signal(name, "ignored: no such signal")
+        try:
+            said = _decoded(_SAID[message], args)
+        except ValueError as error:
+            first = str(error).splitlines()[0][:200]
+            return self._note_signal(name, f"ignored: request.invalid: {first}")
+        refused = refusal(message, self.story.state, said)
+        if refused is not None:
+            return self._note_signal(name, f"ignored: {refused.code}: {refused.message}")
+        self._act(message, said)
+        self._note_signal(name, "accepted")
+
+    # -- queries
+
+    @workflow.query(name=STATUS)
+    def status(self) -> Status:
+        """Where it is, what it waits for, and what an approval would approve."""
+        return status_of(self.story.request, self.story.state, self.story.next_pass_at)
+
+    @workflow.query
+    def report(self) -> Report | None:
+        """The report, once it is over; also of a cancelled migration, which has no result."""
+        return self.story.report
+
+    def _check(self, message: Message, said: object) -> None:
+        info = workflow.current_update_info()
+        if info is not None and info.id in self.story.state.handled:
+            return
+        refused = refusal(message, self.story.state, said)
+        if refused is not None:
+            raise _as_failure(refused)
+
+    def _hear(self, message: Message, said: object) -> Ack:
+        state = self.story.state
+        info = workflow.current_update_info()
+        if info is not None and info.id in state.handled:
+            return Ack(phase=state.phase, message="heard before")
+        # Things may have moved on between the validator and here.
+        refused = refusal(message, state, said)
+        if refused is not None:
+            raise _as_failure(refused)
+        self._act(message, said)
+        if info is not None:
+            # Bounded: an id that is 500 messages old is not sent again by anyone.
+            self.story.set(handled=(*self.story.state.handled, info.id)[-500:])
+        return Ack(phase=self.story.state.phase, message=f"{message.value} accepted")
+
+    def _act(self, message: Message, said: object) -> None:
+        story = self.story
+        match message:
+            case Message.APPROVE:
+                assert isinstance(said, Approve)
+                if story.state.approved is None:
+                    story.decide(_decision("approved", said, self.story), approved=True)
+            case Message.REJECT:
+                assert isinstance(said, Reject)
+                story.decide(_decision("rejected", said, self.story), approved=False)
+            case Message.PAUSE:
+                story.set(paused=True)
+            case Message.RESUME:
+                story.set(paused=False)
+            case Message.SYNC_NOW:
+                story.set(sync_requested=True)
+            case Message.RETRY:
+                story.retry_asked = True
+            case Message.ROLLBACK:
+                assert isinstance(said, Rollback)
+                story.rollback_asked = True
+                story.decide(_decision("rollback", said, self.story), approved=None)
+            case Message.SET_LIMITS:
+                pass
+
+    def _note_signal(self, name: str, outcome: str) -> None:
+        heard = HeardSignal(name=name[:100], outcome=outcome, at=workflow.now())
+        self.story.set(signals=(*self.story.state.signals, heard)[-50:])
+
+
+def _decision(what: str, said: Approve | Reject | Rollback, story: Story) -> Decision:
+    return Decision(
+        decision=what,
+        who=said.who,
+        note=said.note,
+        at=workflow.now(),
+        approval_ticket=story.state.approval_ticket,
+        phase=story.state.phase,
+        predicted_downtime_s=story.state.predicted_downtime_s,
+        passes=len(story.state.passes),
+    )
+
+
+def _decoded(model: type[BaseModel], args: Sequence[RawValue]) -> BaseModel | None:
+    if not args:
+        return None if model in (Steer, SetLimits) else model.model_validate({})
+    decoded: Any = workflow.payload_converter().from_payload(args[0].payload)
+    return model.model_validate({} if decoded is None else decoded)
+
+
+def _as_failure(refused: FerryError) -> ApplicationError:
+    return ApplicationError(refused.message, type=refused.code, non_retryable=True)

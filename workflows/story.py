@@ -1,0 +1,326 @@
+"""The story of one migration, in the order in which an operator would tell it.
+
+What a chapter does is in :mod:`workflows.syncing` (passes) and :mod:`workflows.cutting_over` (cutover, start,
+proofs, rollback); the state that all of them change is one contract, so that continue-as-new is one line.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.machine import Power
+    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Undo, UndoStep
+    from contracts.names import Attribute, Phase
+    from contracts.steps import (
+        Errand,
+        FenceJournal,
+        Preflight,
+        PreflightOrder,
+        RemovedShell,
+        Shell,
+        ShellOrder,
+        SourceOrder,
+        UnfenceOrder,
+    )
+    from workflows.cutting_over import CuttingOver
+    from workflows.deciding import approval_facts, ticket_of
+    from workflows.stepping import StepFailed, heard, order
+    from workflows.syncing import Syncing
+    from workflows.telling import details_of, open_codes, report_of, status_of
+    from workflows.timing import PASSES_PER_RUN
+
+Result = TypeVar("Result")
+
+_PHASE = SearchAttributeKey.for_keyword(Attribute.PHASE)
+_SOURCE = SearchAttributeKey.for_keyword(Attribute.SOURCE)
+_VM = SearchAttributeKey.for_keyword(Attribute.VM)
+_TARGET = SearchAttributeKey.for_keyword(Attribute.TARGET)
+_NEEDS_HUMAN = SearchAttributeKey.for_bool(Attribute.NEEDS_HUMAN)
+
+
+class GoOn:
+    """The story goes on in a new run."""
+
+
+class Ended(Exception):
+    """The story is over before its good end: cancelled or rolled back."""
+
+    def __init__(self, outcome: Phase, code: str) -> None:
+        super().__init__(code)
+        self.outcome = outcome
+        self.code = code
+
+
+class Story:
+    """One migration. Messages set flags and state; the story looks at them wherever it may stop."""
+
+    def __init__(self, request: MigrateVmInput) -> None:
+        self.request = request
+        self.state = request.state or MigrationState()
+        self.cancel_asked = False
+        self.retry_asked = False
+        self.rollback_asked = False
+        self.next_pass_at: datetime | None = None
+        self.report: Report | None = None
+        self.syncing = Syncing(self)
+        self._cutting_over = CuttingOver(self)
+
+    async def told(self) -> Report | GoOn:
+        """The whole story."""
+        try:
+            if self.state.errand is None:
+                await self._prepare()
+            while True:
+                await self.syncing.until_cutover()
+                if self._wants_new_run():
+                    return GoOn()
+                if await self._cutting_over.cut_over():
+                    break
+            await self._cutting_over.prove_and_finish()
+        except Ended as end:
+            return await self._end_early(end)
+        except StepFailed as failure:
+            if self.state.started_at is None:  # after the start nothing is undone by itself (SAFETY 17)
+                await self.undo_down_to(0)
+            return await self._fail(failure)
+        return self._over("done", Phase.DONE)
+
+    # -- preflight and shell
+
+    async def _prepare(self) -> None:
+        info = workflow.info()
+        request = self.request
+        errand = Errand(
+            migration=info.first_execution_run_id,
+            workflow=info.workflow_id,
+            source=request.source,
+            target=request.target,
+            vm=request.vm,
+        )
+        self.set(errand=errand)
+        self.enter(Phase.PREFLIGHT)
+        found = await self.step(
+            "preflight",
+            PreflightOrder(errand=errand, sr=request.sr, networks=request.networks),
+            Preflight,
+            summary=f"preflight of {request.vm}",
+        )
+        machine = found.machine
+        errand = errand.model_copy(update={"machine_id": machine.machine_id, "store_id": found.store_id})
+        self.set(errand=errand, preflight=found, was_on=machine.power is Power.ON)
+        blockers = [check for check in found.checks if check.severity == "blocker"]
+        if blockers:
+            told = "; ".join(f"{check.code}: {check.message}" for check in blockers)
+            raise StepFailed("preflight.blocked" if len(blockers) > 1 else blockers[0].code, told)
+        self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
+        self.enter(Phase.SHELL)
+        self.will_undo(UndoStep.RELEASE_SOURCE)
+        await self.step("claim_source", SourceOrder(errand=errand), type(None), summary="owner mark on the source")
+        self.will_undo(UndoStep.REMOVE_SHELL)
+        shell = await self.step(
+            "make_shell",
+            ShellOrder(
+                errand=errand,
+                machine=machine,
+                sr_uuid=found.sr_uuid,
+                networks=found.networks,
+                template=found.template,
+            ),
+            Shell,
+            summary=f"shell on {found.pool}",
+        )
+        missing = {disk.disk_id for disk in machine.disks} ^ {disk.disk_id for disk in shell.disks}
+        if missing:
+            raise StepFailed("xapi.shell_broken", f"not every disk has its VDI: {', '.join(sorted(missing))}")
+        self.set(shell=shell)
+        if found.warm:
+            self.will_undo(UndoStep.CHANGE_TRACKING_OFF)
+            was_off = await self.step(
+                "change_tracking_on", SourceOrder(errand=errand), bool, summary="change tracking on"
+            )
+            self.set(switched_tracking_on=was_off)
+
+    # -- what all chapters use
+
+    @property
+    def errand(self) -> Errand:
+        """On whose behalf the activities work."""
+        assert self.state.errand is not None
+        return self.state.errand
+
+    @property
+    def shell(self) -> Shell:
+        """The VM on the target."""
+        assert self.state.shell is not None
+        return self.state.shell
+
+    @property
+    def preflight(self) -> Preflight:
+        """What was found before anything was touched."""
+        assert self.state.preflight is not None
+        return self.state.preflight
+
+    def set(self, **changes: Any) -> None:
+        """Change the state."""
+        self.state = self.state.model_copy(update=changes)
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase: search attributes and the UI's page change with it, and only then."""
+        self.set(phase=phase)
+        self._show()
+
+    def _show(self) -> None:
+        request, state = self.request, self.state
+        attributes: list[Any] = [
+            _PHASE.value_set(state.phase.value),
+            _NEEDS_HUMAN.value_set(bool(state.needs_human) or state.phase is Phase.AWAITING_APPROVAL),
+        ]
+        if workflow.info().typed_search_attributes.get(_VM) is None:
+            attributes += [
+                _SOURCE.value_set(request.source),
+                _VM.value_set(request.vm),
+                _TARGET.value_set(request.target),
+            ]
+        workflow.upsert_search_attributes(attributes)
+        workflow.set_current_details(details_of(status_of(request, state, self.next_pass_at)))
+
+    def decide(self, decision: Decision, *, approved: bool | None) -> None:
+        """Record what a human said and what they saw (promise 8)."""
+        self.set(decisions=(*self.state.decisions, decision)[-100:])
+        if approved is not None:
+            self.set(approved=decision if approved else None)
+
+    def stop_if_asked(self) -> None:
+        """Where a cancel or a rollback may be obeyed.
+
+        Raises:
+            Ended: somebody asked.
+        """
+        if self.rollback_asked:
+            raise Ended(Phase.ROLLED_BACK, "migration.rolled_back")
+        if self.cancel_asked:
+            raise Ended(Phase.CANCELLED, "migration.cancelled")
+
+    async def step(self, name: str, said: Any, answer: type[Result], *, summary: str = "") -> Result:
+        """One activity. What only a human can mend is waited for, where nothing is frozen.
+
+        Raises:
+            Ended: somebody cancelled meanwhile.
+            StepFailed: it will not succeed.
+        """
+        while True:
+            self.stop_if_asked()
+            try:
+                return await heard(order(name, said, answer, summary=summary))
+            except StepFailed as failure:
+                if not failure.asks:
+                    raise
+                await self.park(failure)
+
+    async def park(self, failure: StepFailed, *, may_stop: bool = True) -> None:
+        """Wait until a human says retry (SAFETY 21). The source is thawed and runs, but in a way back.
+
+        Raises:
+            Ended: they cancelled instead.
+        """
+        self.retry_asked = False
+        self.set(needs_human=failure.code, needs_human_message=failure.message)
+        self._show()
+        await workflow.wait_condition(
+            lambda: self.retry_asked or (may_stop and (self.cancel_asked or self.rollback_asked))
+        )
+        self.retry_asked = False
+        self.set(needs_human="", needs_human_message="")
+        self._show()
+        if may_stop:
+            self.stop_if_asked()
+
+    async def insist(
+        self, name: str, said: Any, answer: type[Result], *, summary: str = "", give_up_after: timedelta | None = None
+    ) -> Result:
+        """One activity that must succeed, cancel or not: whatever stops it is waited for with a human."""
+        while True:
+            try:
+                return await heard(order(name, said, answer, summary=summary, give_up_after=give_up_after))
+            except StepFailed as failure:
+                await self.park(failure, may_stop=False)
+
+    # -- the way back
+
+    def will_undo(self, step: UndoStep, argument: str = "") -> None:
+        """Register a way back before the deed (SAFETY 20)."""
+        self.set(undo=(*self.state.undo, Undo(step=step, argument=argument)))
+
+    async def undo_down_to(self, depth: int) -> None:
+        """Go back, the latest first, until that many ways back are left. Each is tried until it is done."""
+        while len(self.state.undo) > depth:
+            undo = self.state.undo[-1]
+            try:
+                await self._undo(undo)
+            except StepFailed as failure:
+                await self.park(failure, may_stop=False)
+                continue
+            self.set(undo=self.state.undo[:-1])
+
+    async def _undo(self, undo: Undo) -> None:
+        said = SourceOrder(errand=self.errand, epoch=self.state.epoch)
+        match undo.step:
+            case UndoStep.RELEASE_SOURCE:
+                await heard(order("release_source", said, type(None)))
+            case UndoStep.REMOVE_SHELL:
+                removed = await heard(order("remove_shell", said, RemovedShell))
+                self.set(kept_vdis=removed.kept_vdis)
+            case UndoStep.CHANGE_TRACKING_OFF:
+                if self.state.switched_tracking_on:
+                    await heard(order("change_tracking_off", said, type(None)))
+            case UndoStep.THAW:
+                await heard(order("thaw", said, type(None)))
+            case UndoStep.POWER_ON_SOURCE:
+                await heard(order("power_on_source", said, type(None)))
+                self.set(powered_off_at=None)
+            case UndoStep.UNFENCE_SOURCE:
+                journal = self.state.fence or FenceJournal()
+                await heard(order("unfence_source", UnfenceOrder(errand=self.errand, journal=journal), type(None)))
+                self.set(fence=None)
+
+    # -- endings
+
+    def _wants_new_run(self) -> bool:
+        """Between passes, never in a cutover, never with a cancel pending (SAFETY 20)."""
+        if self.state.approved is not None or self.cancel_asked:
+            return False
+        return self.state.passes_this_run >= PASSES_PER_RUN or workflow.info().is_continue_as_new_suggested()
+
+    def carried(self) -> MigrateVmInput:
+        """What the next run begins with: told at the last moment, so that no message is lost."""
+        state = self.state.model_copy(update={"passes_this_run": 0, "runs": self.state.runs + 1})
+        return self.request.model_copy(update={"state": state})
+
+    async def _end_early(self, end: Ended) -> Report:
+        if end.outcome is Phase.ROLLED_BACK:
+            if self.state.started_at is not None:
+                await self._cutting_over.stop_target()
+            await self.undo_down_to(0)
+            return self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
+        if self.state.started_at is None:
+            await self.undo_down_to(0)
+            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
+        else:
+            await self._cutting_over.leave()
+            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it after the target was started")
+        raise asyncio.CancelledError
+
+    async def _fail(self, failure: StepFailed) -> Report:
+        report = self._over("failed", Phase.FAILED, failure.code, failure.message)
+        raise ApplicationError(failure.message, report, type=failure.code, non_retryable=True)
+
+    def _over(self, outcome: str, phase: Phase, code: str = "", message: str = "") -> Report:
+        self.set(last_message=f"{code}: {message}" if code else "")
+        self.enter(phase)
+        self.report = report_of(self.request, self.state, outcome, code, message)
+        return self.report

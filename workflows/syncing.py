@@ -1,0 +1,255 @@
+"""Passes: initial sync, delta syncs, and the wait for a human's yes."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.migration import Decision, PassSummary, UndoStep
+    from contracts.names import Phase
+    from contracts.steps import CopyOrder, CopyReport, Freeze, FreezeOrder, SealOrder, SealReport
+    from workflows.prediction import predict
+    from workflows.stepping import StepFailed, heard, order
+    from workflows.timing import PASSES_PER_RUN
+
+if TYPE_CHECKING:
+    from workflows.story import Story
+
+
+class Syncing:
+    """The chapter that ends when the cutover may begin."""
+
+    def __init__(self, story: "Story") -> None:
+        self._story = story
+
+    async def until_cutover(self) -> None:
+        """Passes until somebody approves, or until a new run is due.
+
+        A machine without change tracking has no passes while it runs: its one pass is the cutover's.
+        """
+        story = self._story
+        if story.preflight.warm and not story.state.initial_done:
+            story.enter(Phase.INITIAL_SYNC)
+            await self._until_complete()
+            story.set(initial_done=True)
+        self._foresee()
+        while not self._may_cut_over():
+            if self._new_run_is_due():
+                return
+            story.stop_if_asked()
+            await self._wait_for_next_pass()
+            if self._may_cut_over() or story.state.paused:
+                continue
+            if story.preflight.warm:
+                await self._until_complete()
+                self._foresee()
+
+    def _new_run_is_due(self) -> bool:
+        state = self._story.state
+        return state.passes_this_run >= PASSES_PER_RUN or workflow.info().is_continue_as_new_suggested()
+
+    def _may_cut_over(self) -> bool:
+        story = self._story
+        state, request = story.state, story.request
+        if state.paused:
+            return False
+        if request.approval == "auto" and state.approved is None:
+            fits = state.predicted_downtime_s is not None and (
+                state.predicted_downtime_s <= request.downtime_budget.total_seconds()
+            )
+            ready = state.phase is Phase.AWAITING_APPROVAL
+            if ready and (fits or len(state.passes) >= request.max_passes or not story.preflight.warm):
+                story.decide(
+                    Decision(
+                        decision="approved",
+                        who="approval: auto",
+                        at=workflow.now(),
+                        approval_ticket=state.approval_ticket,
+                        phase=state.phase,
+                        predicted_downtime_s=state.predicted_downtime_s,
+                        passes=len(state.passes),
+                    ),
+                    approved=True,
+                )
+        return story.state.approved is not None and story.state.initial_done | (not story.preflight.warm)
+
+    def _foresee(self) -> None:
+        """Predict the downtime, and tell whether it is time to ask."""
+        story = self._story
+        state, request = story.state, story.request
+        prediction = predict(state.passes, state.bytes_allocated, request.downtime_budget)
+        story.set(predicted_downtime_s=prediction.downtime.total_seconds())
+        if state.phase is Phase.AWAITING_APPROVAL:
+            return
+        deltas = [each for each in state.passes if each.kind != "initial"]
+        fits = prediction.downtime <= request.downtime_budget
+        enough = len(state.passes) >= request.max_passes or not story.preflight.warm or not story.state.was_on
+        if enough or (fits and deltas):
+            if not fits:
+                story.set(last_message="the predicted downtime does not fit its budget")
+            story.enter(Phase.AWAITING_APPROVAL)
+        elif state.phase is not Phase.DELTA_SYNC:
+            story.enter(Phase.DELTA_SYNC)
+
+    async def _wait_for_next_pass(self) -> None:
+        """Until the interval is over, or somebody wants something. The first delta follows the first pass at once."""
+        story = self._story
+        state, request = story.state, story.request
+        hurry = state.phase is Phase.DELTA_SYNC and (request.approval == "auto" or len(state.passes) == 1)
+        interval = timedelta(0) if hurry else request.delta_interval
+        if not story.preflight.warm:
+            interval = timedelta(days=3650)  # nothing to copy while it runs: only a human's word ends the wait
+        if not state.paused and not state.sync_requested and interval > timedelta(0):
+            story.next_pass_at = workflow.now() + interval
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._wanted() or story.state.paused,
+                    timeout=interval,
+                    timeout_summary="until the next delta pass",
+                )
+            story.next_pass_at = None
+        if story.state.paused:
+            await workflow.wait_condition(lambda: not story.state.paused or story.cancel_asked or story.rollback_asked)
+        story.set(sync_requested=False)
+        story.stop_if_asked()
+
+    def _wanted(self) -> bool:
+        story = self._story
+        return bool(story.state.sync_requested or story.state.approved or story.cancel_asked or story.rollback_asked)
+
+    async def _until_complete(self) -> None:
+        """One pass, and further ones for what was cut or void, until nothing is owed or somebody pauses it."""
+        story = self._story
+        while True:
+            story.stop_if_asked()
+            if story.state.paused:
+                await workflow.wait_condition(lambda: not story.state.paused or story.cancel_asked)
+                continue
+            try:
+                complete = await self.sync_pass()
+            except StepFailed as failure:
+                if not failure.asks:
+                    raise
+                await story.park(failure)
+                continue
+            if complete:
+                return
+
+    async def sync_pass(self, *, final: bool = False) -> bool:
+        """Freeze, copy all disks, seal. True when every disk's part is on the target.
+
+        Raises:
+            StepFailed: after the source was thawed.
+        """
+        story = self._story
+        number = story.state.pass_no + 1
+        story.set(pass_no=number)
+        depth = len(story.state.undo)
+        story.will_undo(UndoStep.THAW)
+        began = workflow.now()
+        failure: StepFailed | None = None
+        copies: list[CopyReport] = []
+        try:
+            freeze = await heard(
+                order(
+                    "freeze",
+                    FreezeOrder(errand=story.errand, pass_no=number, final=final),
+                    Freeze,
+                    summary=f"freeze for pass {number}",
+                )
+            )
+        except StepFailed:
+            await story.undo_down_to(depth)
+            raise
+        if final:
+            story.set(final_freeze=freeze)
+        try:
+            copies = await self._copy_all(freeze, final=final)
+        except StepFailed as failed:
+            failure = failed
+        complete = failure is None and all(copy.complete for copy in copies)
+        sealed = await story.insist(
+            "seal",
+            SealOrder(errand=story.errand, freeze=freeze, complete=complete),
+            SealReport,
+            summary=f"seal pass {number}, thaw",
+        )
+        story.set(undo=story.state.undo[:depth])
+        self._count(number, copies, (workflow.now() - began).total_seconds(), complete, sealed)
+        if failure is not None:
+            raise failure
+        if sealed.void and final and sealed.reason.startswith("vsphere.powered_on_again"):
+            raise StepFailed("vsphere.powered_on_again", sealed.reason)
+        return complete and not sealed.void
+
+    async def _copy_all(self, freeze: Freeze, *, final: bool) -> list[CopyReport]:
+        """All disks at once. A pause, a cancel, or the failure of one cuts the others (SAFETY 4, 10)."""
+        story = self._story
+        handles = [
+            order(
+                "copy_disk",
+                CopyOrder(
+                    errand=story.errand,
+                    pass_no=freeze.pass_no,
+                    freeze=freeze,
+                    disk_id=disk.disk_id,
+                    target_disk=disk,
+                    segment_bytes=story.request.segment_bytes,
+                ),
+                CopyReport,
+                summary=f"copy {disk.slot}, pass {freeze.pass_no}",
+            )
+            for disk in story.shell.disks
+        ]
+
+        def must_cut() -> bool:
+            if story.cancel_asked or story.rollback_asked or (story.state.paused and not final):
+                return True
+            return any(handle.done() and _failed(handle) for handle in handles)
+
+        await workflow.wait_condition(lambda: all(handle.done() for handle in handles) or must_cut())
+        if not all(handle.done() for handle in handles):
+            for handle in handles:
+                if not handle.done():
+                    handle.cancel()
+        reports: list[CopyReport] = []
+        failure: StepFailed | None = None
+        for handle in handles:
+            try:
+                reports.append(await heard(handle))
+            except StepFailed as failed:
+                failure = failure or failed
+        if failure is not None and failure.code != "migration.cancelled":
+            raise failure
+        if failure is not None:  # called off before it began: nothing of it is copied, so the pass is cut
+            reports.append(CopyReport(disk_id="", pass_no=freeze.pass_no, complete=False))
+        return reports
+
+    def _count(self, number: int, copies: list[CopyReport], seconds: float, complete: bool, sealed: SealReport) -> None:
+        story = self._story
+        kinds = {copy.kind for copy in copies if copy.disk_id}
+        summary = PassSummary(
+            pass_no=number,
+            kind="full" if "full" in kinds else "initial" if "initial" in kinds else "delta",
+            bytes_sent=sum(copy.bytes_sent for copy in copies),
+            bytes_sent_again=sum(copy.bytes_sent_again for copy in copies),
+            bytes_planned=sum(copy.bytes_planned for copy in copies),
+            seconds=seconds,
+            complete=complete and not sealed.void,
+            reason=sealed.reason or "; ".join(sorted({copy.reason for copy in copies if copy.reason})),
+        )
+        allocated = story.state.bytes_allocated
+        if summary.kind == "initial":
+            allocated = max(allocated, summary.bytes_planned)
+        story.set(
+            passes=(*story.state.passes, summary)[-500:],
+            passes_this_run=story.state.passes_this_run + 1,
+            bytes_allocated=allocated,
+        )
+
+
+def _failed(handle: "asyncio.Task[CopyReport]") -> bool:
+    return handle.cancelled() or handle.exception() is not None

@@ -26,7 +26,7 @@ class Inspect:
     async def run(self, request: InspectRequest) -> InspectReport:
         """Ask, and answer."""
         try:
-            return await workflow.execute_activity(
+            report: InspectReport = await workflow.execute_activity(
                 "inspect",
                 request,
                 result_type=InspectReport,
@@ -35,6 +35,7 @@ class Inspect:
                 heartbeat_timeout=HEARTBEAT,
                 retry_policy=_BRIEF,
             )
+            return report
         except ActivityError as error:
             failed = failure_of(error)
             raise ApplicationError(failed.message, type=failed.code, non_retryable=True) from error

@@ -1,5 +1,7 @@
 """The algebra of extents, checked against sets of bytes."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def test_merged_extents_hold_the_same_bytes_sorted_and_apart(extents):
     result = merged(extents)
 
     assert bytes_of(result) == bytes_of(extents)
-    assert all(one.end < other.start for one, other in zip(result, result[1:], strict=False))
+    assert all(one.end < other.start for one, other in itertools.pairwise(result))
     assert total(result) == len(bytes_of(extents))
 
 

@@ -1,0 +1,51 @@
+# Every chore of the project; `make` alone lists them.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export UV_SYSTEM_CERTS = 1
+
+.PHONY: help setup env demo lint types imports test test-e2e test-vcsim test-long footprint bench
+
+help: ## list the chores
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.venv/.stamp: pyproject.toml uv.lock
+	@test -x .venv/bin/python || python3 -m venv .venv >&2
+	@test -x .venv/bin/uv || .venv/bin/python -m pip install --quiet uv >&2
+	@.venv/bin/uv sync --locked --quiet >&2
+	@touch $@
+
+env: .venv/.stamp ## the Python environment, from the lock
+
+setup: env ## environment and Temporal server; says where things are
+	@$(PY) -m starter.temporal_server
+
+demo: env ## one migration, end to end, with a worker killed on the way
+	@.venv/bin/ferry demo $(ARGS)
+
+lint: env ## ruff
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+types: env ## mypy --strict
+	@.venv/bin/mypy
+
+imports: env ## who may enter which room
+	@.venv/bin/lint-imports
+
+test: env lint types imports ## all of CI
+	@command -v qemu-img >/dev/null || echo "make test: qemu-img is missing (Debian: qemu-utils): tests that need it say so" >&2
+	@$(PY) -m pytest -m "not long"
+
+test-e2e: env ## the by-hand run, judged by qemu-img
+	@$(PY) -m pytest tests/end_to_end
+
+test-vcsim: env ## our client against govmomi's simulator
+	@$(PY) -m pytest tests/conformance/test_vcsim.py
+
+test-long: env ## what takes long
+	@$(PY) -m pytest -m long
+
+footprint: env ## memory, events and seconds of a 1.9 TiB disk, as JSON
+	@$(PY) -m tests.benchmarks.footprint $(ARGS)
+
+bench: footprint ## measure

@@ -26,6 +26,8 @@ _ENTRIES = (
                "Do without it; CHANGELOG.md tells when it comes."),
     ErrorEntry("temporal.unreachable", _R, "The Temporal server does not answer.",
                "Start it, or set TEMPORAL_ADDRESS; `ferry doctor` checks the connection."),
+    ErrorEntry("temporal.no_server", _F, "There is no Temporal dev server program to start.",
+               "Put `temporal` on PATH, name it in TEMPORAL_CLI, or install Go so that it can be built.", _USAGE),
     ErrorEntry("temporal.no_worker", _R, "No worker polls the task queue, so nothing moves.",
                "Start one: `python worker.py --config ferry.toml`."),
     ErrorEntry("workflow.unknown", _F, "No migration of that name is known to Temporal.",

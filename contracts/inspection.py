@@ -1,30 +1,32 @@
-"""What `ferry inventory` and `ferry doctor` ask of a worker, and its answer."""
+"""What the command line asks of a worker, since only workers may touch platforms: the workflow ``Inspect``."""
 
 from typing import Literal
+
+from pydantic import Field
 
 from contracts.base import Contract, Request
 from contracts.machine import MachineSummary
 
 
 class InspectRequest(Request):
-    """``inventory`` of one source, or a check of all ``systems``."""
+    """Look, touch nothing. ``source`` None: all sources (and, for ``systems``, all targets)."""
 
-    what: Literal["inventory", "systems"]
-    source: str | None = None
+    what: Literal["inventory", "systems"] = "inventory"
+    source: str | None = Field(default=None, description="name of [sources.NAME] in the worker's ferry.toml")
 
 
 class SystemCheck(Contract):
-    """Whether a worker can log in to a system, and what it is. ``code``: of the error, where it cannot."""
+    """One line of `ferry doctor`: whether a system lets us in, and what it is."""
 
-    name: str
-    kind: str
+    name: str = Field(description="name in ferry.toml")
+    kind: str = Field(description="vsphere or xcp-ng")
     ok: bool
-    line: str
-    code: str = ""
+    line: str = Field(description="what was found, as a sentence; never a secret")
+    code: str = Field(default="", description="the error's code where it is not ok")
 
 
 class InspectReport(Contract):
-    """The answer."""
+    """What was seen."""
 
     machines: tuple[MachineSummary, ...] = ()
     systems: tuple[SystemCheck, ...] = ()

@@ -1,0 +1,55 @@
+"""Shared by all tests: the real Temporal server, and tools that must be there in CI."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def require_tool(name: str, package: str) -> str:
+    """Where a program is. Missing, the test is skipped loudly; in CI it fails."""
+    found = shutil.which(name)
+    if found:
+        return found
+    told = f"{name} is missing (Debian: {package}), so this is NOT tested"
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told)
+
+
+@pytest.fixture(scope="session")
+def temporal_cli() -> Path:
+    """The Temporal program; without it nothing of worth can be tested, so its absence is a failure."""
+    from starter.temporal_server import find_temporal_cli
+
+    return find_temporal_cli()
+
+
+@pytest.fixture(scope="session")
+def dev_server(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> Iterator["object"]:
+    """A real, file-backed dev server for the whole session, with Ferry's search attributes."""
+    import asyncio
+
+    from starter.temporal_server import DevServer
+    from tests.support import register_search_attributes
+
+    with DevServer(tmp_path_factory.mktemp("temporal"), cli=temporal_cli) as server:
+        asyncio.run(register_search_attributes(server.address))
+        yield server
+
+
+@pytest.fixture
+async def temporal_client(dev_server: "object") -> "object":
+    """A client as the worker has it."""
+    from temporalio.client import Client
+    from temporalio.contrib.pydantic import pydantic_data_converter
+
+    return await Client.connect(dev_server.address, data_converter=pydantic_data_converter)  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure() -> None:
+    """SDK 1.35 crashes the interpreter at exit now and then without a pause (temporal.md §7a)."""
+    time.sleep(0.3)

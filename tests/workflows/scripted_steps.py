@@ -1,0 +1,234 @@
+"""Activities of the same names that tell what they were asked, and fail on order: for tests of the order of things."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio import activity
+
+from activities.running import as_application_error
+from contracts.errors import FerryError
+from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.steps import (
+    Check,
+    CopyOrder,
+    CopyReport,
+    FenceJournal,
+    Freeze,
+    FreezeOrder,
+    FrozenDisk,
+    PoweredOff,
+    PowerOffOrder,
+    Preflight,
+    PreflightOrder,
+    ProofOrder,
+    ProofReport,
+    RemovedShell,
+    SealOrder,
+    SealReport,
+    Shell,
+    ShellDisk,
+    ShellOrder,
+    ShellRef,
+    SnapshotReport,
+    SourceOrder,
+    UnfenceOrder,
+)
+
+DISK = "2000-6000c29a-scsi0.0"
+
+
+class ScriptedSteps:
+    """A source and a target that exist on paper. ``said``: the names of what was done, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.orders: list[Any] = []
+        self.failures: dict[str, deque[FerryError]] = {}
+        self.checks: tuple[Check, ...] = ()
+        self.power = Power.ON
+        self.target_power = Power.OFF
+        self.copying: dict[str, asyncio.Event] = {}
+        self.hold_copies = False
+        self.hold_source_proof = False
+        self.warm = True
+        self.mac = "00:50:56:aa:00:01"
+        self.proof_holds = True
+        self.source_proof_holds = True
+        self.both_on_at_once = False
+
+    def fail(self, name: str, code: str, message: str = "on order", times: int = 1) -> None:
+        """The next calls of that step fail."""
+        self.failures.setdefault(name, deque()).extend([FerryError(code, message)] * times)
+
+    def all(self) -> list[Callable[..., Any]]:
+        """The activities to register."""
+        return [
+            getattr(self, name) for name in dir(self) if hasattr(getattr(self, name), "__temporal_activity_definition")
+        ]
+
+    def _do(self, name: str, order: Any) -> None:
+        self.orders.append(order)
+        if self.failures.get(name):
+            error = self.failures[name].popleft()
+            self.said.append(f"{name}!")
+            raise as_application_error(error)
+        self.said.append(name)
+
+    def _machine(self) -> Machine:
+        return Machine(
+            source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
+            memory=1 << 30, tools_running=True,
+            nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
+            disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=1 << 30),),
+        )  # fmt: skip
+
+    @activity.defn
+    async def preflight(self, order: PreflightOrder) -> Preflight:
+        self._do("preflight", order)
+        return Preflight(
+            machine=self._machine(), checks=self.checks, store_id="store", pool="lab", sr_uuid="sr",
+            sr_name="local", networks={"VM Network": "net"}, template="Other install media", warm=self.warm,
+        )  # fmt: skip
+
+    @activity.defn
+    async def claim_source(self, order: SourceOrder) -> None:
+        self._do("claim_source", order)
+
+    @activity.defn
+    async def release_source(self, order: SourceOrder) -> None:
+        self._do("release_source", order)
+
+    @activity.defn
+    async def change_tracking_on(self, order: SourceOrder) -> bool:
+        self._do("change_tracking_on", order)
+        return True
+
+    @activity.defn
+    async def change_tracking_off(self, order: SourceOrder) -> None:
+        self._do("change_tracking_off", order)
+
+    @activity.defn
+    async def make_shell(self, order: ShellOrder) -> Shell:
+        self._do("make_shell", order)
+        disk = ShellDisk(
+            disk_id=DISK, slot="scsi0:0", vdi="vdi-1", userdevice="0", capacity=1 << 30, virtual_size=1 << 30,
+            prezeroed=True,
+        )  # fmt: skip
+        return Shell(vm="shell-1", disks=(disk,))
+
+    @activity.defn
+    async def remove_shell(self, order: SourceOrder) -> RemovedShell:
+        self._do("remove_shell", order)
+        return RemovedShell(kept_vdis=("vdi-1",))
+
+    @activity.defn
+    async def freeze(self, order: FreezeOrder) -> Freeze:
+        self._do("freeze", order)
+        frozen = FrozenDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=1 << 30, change_id=str(order.pass_no))
+        return Freeze(pass_no=order.pass_no, snapshot=f"snapshot-{order.pass_no}", final=order.final, disks=(frozen,))
+
+    @activity.defn
+    async def copy_disk(self, order: CopyOrder) -> CopyReport:
+        self._do("copy_disk", order)
+        complete = True
+        try:
+            while self.hold_copies:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            complete = False
+        first = order.pass_no == 1
+        return CopyReport(
+            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else "delta",
+            bytes_planned=1 << 20, bytes_sent=1 << 20,
+        )  # fmt: skip
+
+    @activity.defn
+    async def seal(self, order: SealOrder) -> SealReport:
+        self._do("seal" if order.complete else "seal-cut", order)
+        return SealReport()
+
+    @activity.defn
+    async def thaw(self, order: SourceOrder) -> None:
+        self._do("thaw", order)
+
+    @activity.defn
+    async def power_off_source(self, order: PowerOffOrder) -> PoweredOff:
+        self._do("power_off_source", order)
+        self.power = Power.OFF
+        return PoweredOff(at=datetime.now(UTC), how="guest")
+
+    @activity.defn
+    async def power_on_source(self, order: SourceOrder) -> None:
+        self._do("power_on_source", order)
+        self.power = Power.ON
+        self.both_on_at_once |= self.target_power is Power.ON
+
+    @activity.defn
+    async def fence_source(self, order: SourceOrder) -> FenceJournal:
+        self._do("fence_source", order)
+        return FenceJournal(changes={"nic 4000": "startConnected"})
+
+    @activity.defn
+    async def unfence_source(self, order: UnfenceOrder) -> None:
+        self._do("unfence_source", order)
+
+    @activity.defn
+    async def raise_source_epoch(self, order: SourceOrder) -> None:
+        self._do("raise_source_epoch", order)
+
+    @activity.defn
+    async def snapshot_target(self, order: ShellRef) -> SnapshotReport:
+        self._do("snapshot_target", order)
+        return SnapshotReport(snapshot="snap-1", vdis={"vdi-1": "vdi-1-snap"})
+
+    @activity.defn
+    async def diverge_target(self, order: ShellRef) -> None:
+        self._do("diverge_target", order)
+
+    @activity.defn
+    async def unblock_target(self, order: ShellRef) -> None:
+        self._do("unblock_target", order)
+
+    @activity.defn
+    async def block_target(self, order: ShellRef) -> None:
+        self._do("block_target", order)
+
+    @activity.defn
+    async def start_target(self, order: ShellRef) -> None:
+        self._do("start_target", order)
+        self.target_power = Power.ON
+        self.both_on_at_once |= self.power is Power.ON
+
+    @activity.defn
+    async def stop_target(self, order: ShellRef) -> None:
+        self._do("stop_target", order)
+        self.target_power = Power.OFF
+
+    @activity.defn
+    async def raise_target_epoch(self, order: ShellRef) -> None:
+        self._do("raise_target_epoch", order)
+
+    @activity.defn
+    async def finish_target(self, order: ShellRef) -> None:
+        self._do("finish_target", order)
+
+    @activity.defn
+    async def prove_target(self, order: ProofOrder) -> ProofReport:
+        self._do("prove_target", order)
+        return ProofReport(disk_id=DISK, holds=self.proof_holds, differences=() if self.proof_holds else (4096,))
+
+    @activity.defn
+    async def prove_source(self, order: ProofOrder) -> ProofReport:
+        self._do("prove_source", order)
+        while self.hold_source_proof:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+        holds = self.source_proof_holds
+        return ProofReport(disk_id=DISK, holds=holds, differences=() if holds else (8192,))
+
+
+__all__ = ["DISK", "ScriptedSteps"]

@@ -1,0 +1,401 @@
+"""The order of things in a migration, on a real Temporal server, with steps that exist on paper."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.worker import Worker
+
+from contracts.migration import Report, Status
+from contracts.names import MIGRATE_VM, QUEUE, TRANSFER_QUEUE, Phase
+from contracts.steps import Check
+from tests.workflows.scripted_steps import ScriptedSteps
+from workflows.migrate_vm import MigrateVm
+
+PREPARE = ["preflight", "claim_source", "make_shell", "change_tracking_on"]
+PASS = ["freeze", "copy_disk", "seal"]
+CUTOVER = ["preflight", "power_off_source", "fence_source", *PASS, "snapshot_target", "prove_target", "diverge_target"]
+START = ["unblock_target", "start_target"]
+LEAVE = ["change_tracking_off", "finish_target", "release_source"]
+REQUEST = {"source": "vc", "vm": "web01", "target": "pool", "delta_interval": "1s"}
+
+
+class Migration:
+    """One run of the workflow and the steps that it takes."""
+
+    def __init__(self, client: Client, steps: ScriptedSteps) -> None:
+        self.client, self.steps = client, steps
+        self.handle: WorkflowHandle[Any, Any]
+
+    async def start(self, **request: Any) -> "Migration":
+        self.handle = await self.client.start_workflow(
+            MIGRATE_VM, {**REQUEST, **request}, id=f"migrate/vc/{uuid.uuid4()}", task_queue=QUEUE, result_type=Report
+        )
+        return self
+
+    async def status(self) -> Status:
+        return await self.handle.query("status", result_type=Status)
+
+    async def until(self, wanted: Any, seconds: float = 20) -> Status:
+        """Wait until the status (or the steps) are as wanted."""
+        for _ in range(int(seconds / 0.05)):
+            status = await self.status()
+            if wanted(status):
+                return status
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"never came: {status}\n{self.steps.said}")
+
+    async def until_phase(self, phase: Phase) -> Status:
+        return await self.until(lambda status: status.phase is phase)
+
+    async def approve(self) -> None:
+        status = await self.status()
+        await self.update("approve", {"approval_ticket": status.approval_ticket, "who": "ann"})
+
+    async def update(self, name: str, said: dict[str, Any] | None = None) -> Any:
+        return await self.handle.execute_update(name, args=[] if said is None else [said])
+
+    async def report(self) -> Report:
+        return await asyncio.wait_for(self.handle.result(), 30)
+
+
+@pytest.fixture
+async def migration(temporal_client: Client) -> AsyncIterator[Migration]:
+    steps = ScriptedSteps()
+    workflows = Worker(
+        temporal_client, task_queue=QUEUE, workflows=[MigrateVm], activities=steps.all(), max_cached_workflows=0
+    )
+    bytes_mover = Worker(temporal_client, task_queue=TRANSFER_QUEUE, activities=steps.all())
+    made = Migration(temporal_client, steps)
+    async with workflows, bytes_mover:
+        yield made
+        steps.hold_copies = steps.hold_source_proof = False
+        if hasattr(made, "handle"):
+            description = await made.handle.describe()
+            if description.close_time is None:
+                await made.handle.terminate()
+
+
+async def test_a_migration_goes_from_preflight_to_proof_in_the_order_of_the_rules(migration):
+    await migration.start(approval="auto")
+
+    report = await migration.report()
+
+    assert migration.steps.said == [*PREPARE, *PASS, *PASS, *CUTOVER, *START, "prove_source", *LEAVE]
+    assert report.outcome == "done"
+    assert (report.proof_target_is_sent, report.proof_target_is_source) == ("holds", "holds")
+    assert report.passes == 3
+    assert not migration.steps.both_on_at_once
+
+
+async def test_a_human_decides_the_cutover_and_deltas_go_on_until_then(migration):
+    await migration.start()
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    before = len(migration.steps.said)
+    status = await migration.until(lambda status: len(status.passes) >= 4)
+    assert "power_off_source" not in migration.steps.said
+    assert len(migration.steps.said) > before
+
+    await migration.approve()
+
+    report = await migration.report()
+    assert [decision.who for decision in report.decisions] == ["ann"]
+    assert report.decisions[0].approval_ticket == status.approval_ticket
+    assert report.decisions[0].predicted_downtime_s is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"),
+    [
+        ("approve", {"approval_ticket": "stale", "who": "ann"}, "message.stale_ticket"),
+        ("rollback", {"who": "ann"}, "message.wrong_phase"),
+        ("retry", {"who": "ann"}, "message.wrong_phase"),
+        ("set_limits", {"bytes_per_second": 1}, "not_yet"),
+    ],
+)
+async def test_a_message_that_does_not_fit_is_refused_with_its_code(migration, name, said, code):
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await migration.update(name, said)
+
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert refused.value.cause.type == code
+
+
+async def test_an_unknown_field_in_a_message_is_refused(migration):
+    await migration.start(delta_interval="1h")
+    status = await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await migration.update("approve", {"approval_ticket": status.approval_ticket, "who": "ann", "aproved": True})
+
+    assert "aproved" in repr(refused.value.cause) + repr(refused.value.cause.cause)
+
+
+async def test_signal_twins_do_what_their_updates_do_and_record_what_was_ignored(migration):
+    await migration.start(delta_interval="1h")
+    status = await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.handle.signal("approve_cutover", {"approval_ticket": "stale", "who": "ann"})
+    await migration.handle.signal("nonsense")
+    await migration.handle.signal("reject_cutover", {"no": "who"})
+    await migration.until(lambda status: len(status.signals) == 3)
+
+    await migration.handle.signal("approve_cutover", {"approval_ticket": status.approval_ticket, "who": "ann"})
+
+    assert (await migration.report()).outcome == "done"
+    outcomes = [heard.outcome for heard in (await migration.status()).signals]
+    assert outcomes[0].startswith("ignored: message.stale_ticket")
+    assert outcomes[1] == "ignored: no such signal"
+    assert outcomes[2].startswith("ignored: request.invalid")
+    assert outcomes[3] == "accepted"
+
+
+async def test_blockers_end_it_before_anything_is_touched(migration):
+    migration.steps.checks = (Check(code="preflight.rdm_disk", severity="blocker", message="scsi0:1"),)
+    await migration.start()
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await migration.report()
+
+    assert failed.value.cause.type == "preflight.rdm_disk"
+    assert migration.steps.said == ["preflight"]
+
+
+async def test_bad_input_fails_the_workflow_instead_of_hanging_it(migration):
+    await migration.start(downtime="5m")
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await migration.report()
+
+    assert "downtime" in repr(failed.value.cause) + repr(failed.value.cause.cause)
+
+
+@pytest.mark.parametrize(
+    ("step", "undone"),
+    [
+        ("make_shell", ["remove_shell", "release_source"]),
+        ("change_tracking_on", ["remove_shell", "release_source"]),
+        ("freeze", ["thaw", "change_tracking_off", "remove_shell", "release_source"]),
+        ("copy_disk", ["seal-cut", "change_tracking_off", "remove_shell", "release_source"]),
+    ],
+)
+async def test_a_failure_before_the_start_brings_everything_back(migration, step, undone):
+    migration.steps.fail(step, "store.damaged")
+    await migration.start()
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await migration.report()
+
+    said = migration.steps.said
+    assert failed.value.cause.type == "store.damaged"
+    assert said[said.index(f"{step}!") + 1 :] == undone
+    assert migration.steps.power.value == "on"
+
+
+@pytest.mark.parametrize("step", ["fence_source", "snapshot_target", "diverge_target", "unblock_target"])
+async def test_a_cutover_that_fails_before_the_start_powers_the_source_on_again(migration, step):
+    migration.steps.fail(step, "store.damaged")
+    await migration.start(approval="auto")
+
+    with pytest.raises(WorkflowFailureError):
+        await migration.report()
+
+    said = migration.steps.said
+    assert said[-5:] == ["unfence_source", "power_on_source", "change_tracking_off", "remove_shell", "release_source"]
+    assert migration.steps.power.value == "on"
+    assert "start_target" not in said
+
+
+async def test_a_target_that_is_not_what_was_sent_is_never_started(migration):
+    migration.steps.proof_holds = False
+    await migration.start(approval="auto")
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await migration.report()
+
+    assert failed.value.cause.type == "verify.target_differs"
+    assert "start_target" not in migration.steps.said
+    assert migration.steps.power.value == "on"
+
+
+async def test_what_a_human_must_mend_is_waited_for_and_then_tried_again(migration):
+    migration.steps.fail("copy_disk", "xapi.sr_full", "SR local is full")
+    await migration.start()
+    status = await migration.until(lambda status: bool(status.needs_human))
+    assert status.needs_human == "xapi.sr_full"
+    assert migration.steps.said[-1] == "seal-cut"  # the source is thawed while it waits
+
+    await migration.update("retry", {"who": "ann"})
+
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+
+async def test_a_guest_that_does_not_shut_down_leaves_it_running_and_asks(migration):
+    migration.steps.fail("power_off_source", "source.shutdown_timeout")
+    await migration.start()
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.approve()
+    await migration.until(lambda status: status.needs_human == "source.shutdown_timeout")
+    assert migration.steps.said[-1] == "power_on_source"
+
+    await migration.update("retry")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.approve()
+
+    assert (await migration.report()).outcome == "done"
+
+
+async def test_a_vm_that_was_changed_after_the_approval_is_not_powered_off(migration):
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    migration.steps.mac = "00:50:56:aa:00:99"
+
+    await migration.approve()
+
+    await migration.until(lambda status: status.needs_human == "vm.changed")
+    assert "power_off_source" not in migration.steps.said
+
+
+async def test_a_pause_cuts_the_pass_and_thaws_and_a_resume_goes_on(migration):
+    migration.steps.hold_copies = True
+    await migration.start()
+    await migration.until(lambda status: "copy_disk" in migration.steps.said)
+    await migration.update("pause", {"who": "ann"})
+    await migration.until(lambda status: migration.steps.said[-1] == "seal-cut")
+    migration.steps.hold_copies = False
+    await asyncio.sleep(0.3)
+    assert migration.steps.said[-1] == "seal-cut"
+
+    await migration.update("resume", {"who": "ann"})
+
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+
+async def test_a_cancel_before_the_start_brings_the_source_back(migration):
+    migration.steps.hold_copies = True
+    await migration.start()
+    await migration.until(lambda status: "copy_disk" in migration.steps.said)
+
+    await migration.handle.cancel()
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await migration.report()
+    assert isinstance(failed.value.cause, CancelledError)
+    assert migration.steps.said[-4:] == ["seal-cut", "change_tracking_off", "remove_shell", "release_source"]
+    report = await migration.handle.query("report", result_type=Report)
+    assert report.outcome == "cancelled"
+    assert report.kept_vdis == ("vdi-1",)
+
+
+async def test_a_cancel_after_the_start_only_ends_the_watching(migration):
+    migration.steps.hold_source_proof = True
+    await migration.start(approval="auto")
+    await migration.until(lambda status: "prove_source" in migration.steps.said)
+
+    await migration.handle.cancel()
+
+    with pytest.raises(WorkflowFailureError):
+        await migration.report()
+    assert "stop_target" not in migration.steps.said
+    assert "power_on_source" not in migration.steps.said
+    assert migration.steps.target_power.value == "on"
+
+
+async def test_a_rollback_after_the_start_stops_the_target_before_the_source_comes_back(migration):
+    migration.steps.hold_source_proof = True
+    await migration.start(approval="auto")
+    status = await migration.until(lambda status: "prove_source" in migration.steps.said)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await migration.update("rollback", {"who": "ann"})
+    assert refused.value.cause.type == "message.needs_confirmation"
+
+    since = status.started_at.isoformat()
+    await migration.update("rollback", {"who": "ann", "lose_target_writes_since": since})
+
+    report = await migration.report()
+    said = migration.steps.said
+    assert report.outcome == "rolled-back"
+    assert said[said.index("block_target") :] == [
+        "block_target", "raise_target_epoch", "stop_target", "raise_source_epoch",
+        "unfence_source", "power_on_source", "change_tracking_off", "remove_shell", "release_source",
+    ]  # fmt: skip
+    assert not migration.steps.both_on_at_once
+    power_on = next(order for order in reversed(migration.steps.orders) if type(order).__name__ == "SourceOrder")
+    assert power_on.epoch == 1
+
+
+async def test_a_source_that_differs_is_told_and_offers_a_rollback(migration):
+    migration.steps.source_proof_holds = False
+    await migration.start(approval="auto")
+    await migration.until(lambda status: status.needs_human == "verify.source_differs")
+
+    await migration.update("retry", {"who": "ann", "note": "we accept it"})
+
+    report = await migration.report()
+    assert report.outcome == "done"
+    assert report.proof_target_is_source == "differs"
+
+
+async def test_a_machine_that_is_off_stays_off_through_it_all(migration):
+    from contracts.machine import Power
+
+    migration.steps.power = Power.OFF
+    await migration.start(approval="auto")
+
+    report = await migration.report()
+
+    assert report.outcome == "done"
+    assert "start_target" not in migration.steps.said
+    assert "power_on_source" not in migration.steps.said
+
+
+async def test_a_machine_without_change_tracking_is_copied_once_while_it_is_off(migration):
+    migration.steps.warm = False
+    await migration.start()
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    assert "freeze" not in migration.steps.said
+
+    await migration.approve()
+
+    report = await migration.report()
+    assert report.outcome == "done"
+    assert report.passes == 1
+
+
+async def test_a_new_run_carries_everything_on(migration):
+    await migration.start(delta_interval="0.01s", max_passes=3)
+    await migration.until(lambda status: status.runs >= 2, seconds=90)
+    status = await migration.status()
+    assert len(status.passes) >= 50
+    assert status.approval_ticket
+
+    await migration.approve()
+
+    report = await migration.report()
+    assert report.outcome == "done"
+    assert report.migration == status.migration
+    assert report.passes > 50
+    assert migration.steps.said.count("make_shell") == 1
+
+
+async def test_history_stays_small(migration):
+    await migration.start(approval="auto")
+    report = await migration.report()
+
+    events = [event async for event in migration.handle.fetch_history_events()]
+
+    assert len(events) - 40 * report.passes <= 160, len(events)
+
+
+async def test_the_status_says_when_the_next_pass_comes(migration):
+    await migration.start(delta_interval="1h")
+
+    status = await migration.until(lambda status: status.next_pass_at is not None)
+
+    assert status.phase is Phase.AWAITING_APPROVAL

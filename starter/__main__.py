@@ -1,0 +1,5 @@
+"""``python -m starter`` is ``ferry``."""
+
+from starter.main import main
+
+main()

@@ -1,0 +1,56 @@
+"""`ferry approve`: a human's yes to the cutover, after seeing the facts (promise 8)."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starter.options import Config, Note, OutputAs, Source, Vm, Who, Yes
+from starter.output import Output, put, say, talk_console
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from contracts.migration import Ack
+    from starter.settings import Settings
+
+
+def approve(
+    vm: Vm,
+    who: Who = None,
+    note: Note = "",
+    ticket: Annotated[
+        str | None,
+        typer.Option("--ticket", help="The ticket you were shown; refused (exit 6) if the facts changed since."),
+    ] = None,
+    yes: Yes = False,
+    source: Source = None,
+    output: OutputAs = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Approve the cutover: the source is shut down, the last delta is copied and proven, the target starts.
+
+    The facts are shown first; your yes names their ticket, so that it never counts for others.
+
+    \b
+    Examples:
+      ferry approve web01
+      ferry approve web01 --yes --note "window CHG-4711"
+      ferry approve web01 --ticket 3f2a90c1d2e4 --who anna
+    """
+    from starter.dialling import confirmed, dial
+    from starter.finding import workflow_of
+    from starter.looking import look
+    from starter.sending import answering, speaker
+    from starter.sending import approve as send_yes
+    from starter.views.approval import approval_view
+
+    async def work(client: "Client", settings: "Settings") -> "Ack":
+        seen = await look(client, await workflow_of(client, settings, vm, source))
+        answering(seen)
+        talk_console().print(approval_view(seen))
+        confirmed(f"Approve the cutover of {seen.vm}?", yes=yes or ticket is not None)
+        return await send_yes(client, seen, who=speaker(who), note=note, ticket=ticket)
+
+    ack = dial(config, work)
+    put(ack, output, lambda: ack.message or "approved")
+    say(f"watch it with `ferry status {vm} --watch`")

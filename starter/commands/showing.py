@@ -1,0 +1,84 @@
+"""`ferry status`: one migration, or all of them."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starter.options import Config, OutputAs, Source
+from starter.output import Output, put
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from starter.seen import Seen
+    from starter.settings import Settings
+
+
+def status(
+    vm: Annotated[
+        str | None, typer.Argument(metavar="[VM]", help="Name of the VM or a full workflow id; without it: all.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew until it ends.")] = False,
+    source: Source = None,
+    output: OutputAs = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Where a migration is, how fast, what it waits for, and what to type next.
+
+    \b
+    Examples:
+      ferry status
+      ferry status web01
+      ferry status web01 --watch
+      ferry status migrate/vc/web01 -o json
+
+    \b
+    Exit codes with a VM: 0 done, 1 failed (or cancelled, or rolled back), 5 waits for a human, 8 running.
+    """
+    from starter.dialling import dial, goes_on
+
+    async def one(client: "Client", settings: "Settings") -> "Seen":
+        from starter.finding import workflow_of
+        from starter.looking import look
+        from starter.watching import progress
+        from starter.watching import watch as watched
+
+        assert vm is not None
+        workflow = await workflow_of(client, settings, vm, source)
+        if not watch:
+            return await look(client, workflow)
+        with progress() as shown:
+            return await watched(client, workflow, shown, until_human=False)
+
+    if vm is None:
+        return _all(output, config, source)
+    try:
+        seen = dial(config, one)
+    except KeyboardInterrupt:
+        goes_on(vm)
+    raise typer.Exit(_told(seen, output))
+
+
+def _told(seen: "Seen", output: Output) -> int:
+    from starter.failures import tell
+    from starter.seen import as_data
+    from starter.views.migration import migration_view
+
+    put(as_data(seen), output, lambda: migration_view(seen))
+    if not seen.over and seen.silence is not None:
+        return tell(seen.silence)
+    return int(seen.exit_code)
+
+
+def _all(output: Output, config: Config, source: str | None) -> None:
+    from starter.dialling import dial
+    from starter.listing import list_migrations
+
+    async def work(client: "Client", _: "Settings") -> "list[dict[str, object]]":
+        return [each for each in await list_migrations(client) if source in (None, each["source"])]
+
+    rows = dial(config, work)
+
+    from starter.views.fleet import fleet_view
+
+    put(rows, output, lambda: fleet_view(rows))

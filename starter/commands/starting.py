@@ -1,0 +1,142 @@
+"""`ferry start`: begin a migration, and wait for it if asked."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.errors import FerryError
+from starter.options import Config, OutputAs, Source
+from starter.output import Output, put, say, warn
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from contracts.migration import MigrateVmRequest
+
+
+class Approval(StrEnum):
+    """Who decides the cutover."""
+
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
+class PowerOff(StrEnum):
+    """How the source goes off."""
+
+    GUEST_THEN_ASK = "guest-then-ask"
+    GUEST_THEN_HARD = "guest-then-hard"
+    HARD = "hard"
+
+
+def start(
+    vm: Annotated[str, typer.Argument(metavar="VM", help="Name, instanceUuid or moref on the source.")],
+    source: Source = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Name of [targets.NAME]; default: the only one.")
+    ] = None,
+    sr: Annotated[str | None, typer.Option("--sr", help="SR by name or uuid; default: the target's.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option("--network", metavar="A=B", help="Source network = target network; repeatable.")
+    ] = None,
+    approval: Annotated[Approval | None, typer.Option(help="Who decides the cutover. [default: manual]")] = None,
+    delta_interval: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Between delta passes: 90s, 15m, 2h. [default: 15m]")
+    ] = None,
+    downtime_budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Downtime that is fine. [default: 5m]")
+    ] = None,
+    max_passes: Annotated[int | None, typer.Option(help="Then ask (or cut over) anyway. [default: 10]")] = None,
+    segment_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Data per PUT: 16MiB, 8GiB. [default: 8GiB]")
+    ] = None,
+    power_off: Annotated[PowerOff | None, typer.Option(help="[default: guest-then-ask]")] = None,
+    power_off_patience: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long the guest may take. [default: 10m]")
+    ] = None,
+    start_target: Annotated[
+        bool | None,
+        typer.Option("--start/--no-start", help="Start it on the target. [default: as the source is now]"),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it is over, or needs a human (exit 5).")] = False,
+    output: OutputAs = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Start the migration of one VM. It goes on whatever becomes of this terminal.
+
+    \b
+    Examples:
+      ferry start web01
+      ferry start web01 --sr local-ext --network "VM Network=lan" --delta-interval 1h
+      ferry start web01 --approval auto --wait -o json
+
+    \b
+    Without --wait: 0 once it is accepted. With it: 0 done, 1 or the error's own code when it failed
+    (4 preflight blocked, 7 verification failed), 5 when it waits for a human.
+    Ctrl-C ends the waiting, never the migration.
+    """
+    given: dict[str, Any] = {
+        "vm": vm,
+        "sr": sr,
+        "networks": networks_of(network or []),
+        "approval": approval and approval.value,
+        "delta_interval": delta_interval,
+        "downtime_budget": downtime_budget,
+        "max_passes": max_passes,
+        "segment_bytes": segment_bytes,
+        "power_off": power_off and power_off.value,
+        "power_off_patience": power_off_patience,
+        "start_target": start_target,
+    }
+
+    from starter.beginning import request_of
+    from starter.dialling import dial_with, goes_on
+    from starter.settings import load_settings
+
+    settings = load_settings(config)
+    request = request_of(given | {"source": settings.source(source), "target": settings.target(target)})
+    try:
+        code = dial_with(settings, lambda client: _start(client, request, wait=wait, output=output))
+    except KeyboardInterrupt:
+        goes_on(vm)
+    raise typer.Exit(code)
+
+
+async def _start(client: "Client", request: "MigrateVmRequest", *, wait: bool, output: Output) -> int:
+    from starter.beginning import begin
+    from starter.polling import unpolled
+
+    handle = await begin(client, request)
+    if queues := await unpolled(client):
+        warn("temporal.no_worker", f"it is accepted, but no worker polls {' and '.join(map(repr, queues))}")
+    if wait:
+        from starter.waiting import wait_and_report
+
+        say(f"started {handle.id}")
+        return await wait_and_report(client, handle.id, output)
+    started = {
+        "workflow_id": handle.id,
+        "run_id": handle.result_run_id,
+        "vm": request.vm,
+        "source": request.source,
+        "target": request.target,
+    }
+    put(started, output, lambda: handle.id)
+    say(f"started; watch it with `ferry status {request.vm} --watch`")
+    return 0
+
+
+def networks_of(pairs: list[str]) -> dict[str, str]:
+    """``["VM Network=lan"]`` as a mapping.
+
+    Raises:
+        FerryError: ``request.invalid``.
+    """
+    networks: dict[str, str] = {}
+    for pair in pairs:
+        name, is_pair, other = pair.rpartition("=")
+        if not is_pair or not name.strip() or not other.strip():
+            raise FerryError("request.invalid", f"--network {pair!r}: write SOURCE-NETWORK=TARGET-NETWORK")
+        networks[name.strip()] = other.strip()
+    return networks

@@ -1,0 +1,58 @@
+"""Whether a worker polls a task queue: DescribeTaskQueue knows who did of late."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+
+from contracts.names import QUEUE, TRANSFER_QUEUE
+
+FRESH = timedelta(seconds=75)
+"""A poll lasts a minute, and the server notes its beginning: who is noted longer ago has died."""
+
+_KINDS = {
+    QUEUE: (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    TRANSFER_QUEUE: (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,),
+}
+
+
+@dataclass(frozen=True)
+class Polled:
+    """Who polls a queue for all that it carries."""
+
+    queue: str
+    workers: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """As a sentence."""
+        if not self.workers:
+            return f"no worker polls {self.queue!r}"
+        return f"{len(self.workers)} worker{'s poll' if len(self.workers) > 1 else ' polls'} {self.queue!r}"
+
+
+async def polled(client: Client, queue: str) -> Polled:
+    """The workers that poll every kind of task of the queue."""
+    seen: set[str] | None = None
+    for kind in _KINDS[queue]:
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+            ),
+            timeout=timedelta(seconds=5),
+        )
+        now = datetime.now(UTC)
+        fresh = {
+            poller.identity for poller in answer.pollers if now - poller.last_access_time.ToDatetime(tzinfo=UTC) < FRESH
+        }
+        seen = fresh if seen is None else seen & fresh
+    return Polled(queue, tuple(sorted(seen or ())))
+
+
+async def unpolled(client: Client) -> tuple[str, ...]:
+    """The queues of ours that no worker polls."""
+    seen = [await polled(client, queue) for queue in (QUEUE, TRANSFER_QUEUE)]
+    return tuple(each.queue for each in seen if not each.workers)

@@ -1,0 +1,80 @@
+"""The end of a migration, as people read it."""
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from contracts.migration import DiskReport, Report
+from contracts.steps import ProofReport
+from starter.views.tables import table
+from starter.views.words import DASH, seconds, size
+
+_VERDICTS = {"holds": "holds", "differs": "DIFFERS", "not-made": "not made"}
+
+
+def report_view(report: Report, *, workflow: str = "") -> RenderableType:
+    """Outcome, numbers, disks."""
+    good = report.outcome == "done"
+    route = f"  {report.source} → {report.target}" if report.source else ""
+    at = f"  ({workflow})" if workflow else ""
+    parts: list[RenderableType] = [
+        Text.assemble((report.vm, "bold"), route, "  ", (report.outcome, "bold green" if good else "bold red"), at)
+    ]
+    if report.error:
+        parts.append(Text(f"{report.error}: {report.message}", style="" if good else "red"))
+    parts += [Text(f"{name + ':':<32}{value}") for name, value in _numbers(report)]
+    if report.disks:
+        parts.append(Padding(_disks(report.disks), (1, 0, 0, 0)))
+    parts += [Text(f"kept on the target: VDI {vdi}") for vdi in report.kept_vdis]
+    parts += [Text(f"note: {note}") for note in report.notes]
+    return Group(*parts)
+
+
+def _numbers(report: Report) -> list[tuple[str, str]]:
+    rows = [("passes", str(report.passes))]
+    if report.passes:
+        rows += [
+            ("allocated", size(report.bytes_allocated)),
+            ("sent", size(report.bytes_sent)),
+            ("sent again", size(report.bytes_sent_again)),
+        ]
+    if report.downtime_s is not None:
+        rows.append(("downtime", seconds(report.downtime_s)))
+    if report.outcome == "done" or report.disks:
+        rows += [
+            ("target = what was sent", _VERDICTS.get(report.proof_target_is_sent, report.proof_target_is_sent)),
+            (
+                "target = source at power-off",
+                _VERDICTS.get(report.proof_target_is_source, report.proof_target_is_source),
+            ),
+        ]
+    rows += [("decided", f"{each.decision} by {each.who}") for each in report.decisions[-3:]]
+    if report.target_vm:
+        rows.append(("VM on the target", report.target_vm))
+    return rows
+
+
+def _disks(disks: tuple[DiskReport, ...]) -> RenderableType:
+    return table(
+        ("disk", "size", "VDI", "read by", "as sent", "as source"),
+        [
+            (
+                each.slot,
+                size(each.capacity),
+                each.vdi,
+                each.transport or DASH,
+                _proof(each.proof_target_is_sent),
+                _proof(each.proof_target_is_source),
+            )
+            for each in disks
+        ],
+        right=("size",),
+    )
+
+
+def _proof(proof: ProofReport | None) -> str:
+    if proof is None:
+        return DASH
+    if proof.holds:
+        return f"yes, {size(proof.bytes_read)} in {seconds(proof.seconds)}"
+    return f"NO, at {', '.join(map(str, proof.differences[:3]))}"

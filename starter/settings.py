@@ -29,9 +29,11 @@ class Settings:
             return given
         if len(known) == 1:
             return known[0]
-        where = str(self.path) if self.path else "no ferry.toml was found, so it"
-        told = f"has several: {', '.join(known)}" if known else "names none"
-        raise FerryError("request.invalid", f"name the {what} with --{what} NAME: {where} {told}")
+        if self.path is None:
+            why = "no ferry.toml was found that would name one (--config, FERRY_CONFIG)"
+        else:
+            why = f"{self.path} has {', '.join(known) or 'none'}"
+        raise FerryError("request.invalid", f"name the {what} with --{what} NAME: {why}")
 
 
 def load_settings(given: Path | None) -> Settings:

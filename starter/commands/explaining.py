@@ -21,7 +21,7 @@ _BY_ITSELF = {
 
 
 def explain(
-    code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="Such as xapi.sr_full; without it: all.")] = None,
+    code: Annotated[str | None, typer.Argument(metavar="CODE", help="Such as xapi.sr_full; without it: all.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="All codes as the page docs/errors.md.")] = False,
     output: OutputAs = Output.TABLE,
 ) -> None:

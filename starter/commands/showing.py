@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def status(
     vm: Annotated[
-        str | None, typer.Argument(metavar="[VM]", help="Name of the VM or a full workflow id; without it: all.")
+        str | None, typer.Argument(metavar="VM", help="Name of the VM or a full workflow id; without it: all.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew until it ends.")] = False,
     source: Source = None,

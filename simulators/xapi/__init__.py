@@ -1,0 +1,15 @@
+"""A pool of XCP-ng hosts with real disk bytes: XML-RPC, JSON-RPC, import and export of raw VDIs, over TLS.
+
+Enforced: signatures (`signatures.json`), roles, sessions, tasks and their clocks, blocked operations, VM.start's
+checks, VBD, VIF and VDI rules, the receiver measured in `xapi-receive.md` row by row, the 200 before the body,
+dom0 VBDs.
+
+Left out: HA, live migration, suspend and resume, metadata import, qcow2 and tar streams, an import of format=vhd
+(its task fails), VHD chains on disk (a VDI is a sparse raw file), XAPI's NBD server, events other than of tasks,
+HTTP Basic and external authentication, template disks, the networks' traffic. A host's address carries its port.
+
+Fault actions: ``error`` (an XAPI error list), ``drop`` (reset after that many payload bytes), ``eof`` (end of the
+stream after that many), ``leave-vbd`` (the dom0 VBD stays), ``lose-task`` (the record goes), ``slow`` (bytes per
+second), ``http`` (a status), ``delay``. Methods: a message's name such as ``VDI.create``, on the name of its object;
+``PUT /import_raw_vdi`` and ``GET /export_raw_vdi``, on the VDI's name.
+"""

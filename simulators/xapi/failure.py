@@ -1,0 +1,12 @@
+"""An XAPI error: a code of the catalogue and its parameters."""
+
+
+class XapiFailure(Exception):
+    """What the wire carries as ``ErrorDescription``."""
+
+    def __init__(self, code: str, *parameters: str) -> None:
+        super().__init__(code, *parameters)
+        self.description = [code, *parameters]
+
+
+NULL = "OpaqueRef:NULL"

@@ -1,0 +1,217 @@
+"""The pool: its records at the start, and how a call finds its way to what carries it out."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from simulators.clock import Clock
+from simulators.faults import Faults
+from simulators.inventory import Xcpng
+from simulators.xapi import implicit
+from simulators.xapi.database import Database
+from simulators.xapi.failure import XapiFailure
+from simulators.xapi.sessions import Sessions
+from simulators.xapi.signatures import from_wire, known_error, may, signature
+from simulators.xapi.state_file import StateFile
+from simulators.xapi.tasks import Tasks
+
+log = logging.getLogger(__name__)
+GIB = 1 << 30
+Handler = Callable[..., Any]
+_HANDLERS: dict[str, Handler] = {}
+
+
+def message(name: str) -> Callable[[Handler], Handler]:
+    """Register what carries out ``Class.message``."""
+
+    def register(handler: Handler) -> Handler:
+        _HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+@dataclass
+class Stats:
+    """What the simulator counted."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    puts: int = 0
+    exports: int = 0
+    bytes_written: int = 0
+    puts_at_once: dict[str, int] = field(default_factory=dict)
+    most_puts_at_once: dict[str, int] = field(default_factory=dict)
+
+
+class Pool:
+    """Everything that all hosts of the pool share."""
+
+    def __init__(self, inventory: Xcpng, folder: Path, clock: Clock, faults: Faults, password: str) -> None:
+        self.inventory, self.folder, self.clock, self.faults = inventory, folder, clock, faults
+        self.db, self.stats = Database(), Stats()
+        self.sessions = Sessions(self.db, clock, inventory.user, password)
+        self.tasks = Tasks(self.db, clock)
+        self.hosts: list[str] = []
+        self.attach_lock = threading.RLock()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._found()
+        self.state_file = StateFile(self)
+        self.state_file.write()
+
+    # -- calls
+
+    def call(self, host: str, method: str, params: list[Any]) -> Any:
+        """Carry out one call that came to that host; the answer is in database terms.
+
+        Raises:
+            XapiFailure: what the wire answers.
+        """
+        asynchronous = method.startswith("Async.")
+        plain = method.removeprefix("Async.")
+        self.stats.calls[plain] += 1
+        told = signature(plain)
+        if asynchronous and not told.may_be_async:
+            raise XapiFailure("MESSAGE_METHOD_UNKNOWN", method)
+        wanted = (1 if told.session else 0) + len(told.params)
+        least = wanted - sum(1 for each in told.params if each[2])
+        if not least <= len(params) <= wanted:
+            raise XapiFailure("MESSAGE_PARAMETER_COUNT_MISMATCH", plain, str(wanted), str(len(params)))
+        session = ""
+        if told.session:
+            session = str(params[0])
+            self.sessions.check(session)
+            params = params[1:]
+            if not may(self.inventory.role, told.role):
+                raise XapiFailure("RBAC_PERMISSION_DENIED", plain.lower(), "No permission in user session")
+        if host != self.hosts[0] and plain != "session.logout":
+            raise XapiFailure("HOST_IS_SLAVE", self.db.get("host", self.hosts[0])["address"])
+        values = [from_wire(kind, value, name) for (name, kind, _), value in zip(told.params, params, strict=False)]
+        self._strike(plain, values)
+        if asynchronous:
+            return self._in_task(plain, session, values)
+        return self._carry_out(plain, session, values)
+
+    def _strike(self, method: str, values: list[Any]) -> None:
+        rule = self.faults.strike(method, self._name_of(method, values))
+        if rule is not None and rule.action == "error":
+            argument = rule.argument if isinstance(rule.argument, list) else [str(rule.argument)]
+            if not known_error(argument[0]) and not argument[0].startswith("SR_BACKEND_FAILURE"):
+                raise ValueError(f"{argument[0]} is no XAPI error")
+            raise XapiFailure(*argument)
+
+    def _name_of(self, method: str, values: list[Any]) -> str:
+        cls = method.partition(".")[0]
+        if values and isinstance(values[0], str) and self.db.has(cls, values[0]):
+            record = self.db.get(cls, values[0])
+            return str(record.get("name_label") or record.get("uuid"))
+        return ""
+
+    def _carry_out(self, method: str, session: str, values: list[Any]) -> Any:
+        with self.db.lock:
+            if method in _HANDLERS:
+                answer = _HANDLERS[method](self, session, *values)
+            else:
+                answer = implicit.carry_out(self.db, method, values)
+        if not method.partition(".")[2].startswith("get_"):
+            self.state_file.write()
+        return answer
+
+    def _in_task(self, method: str, session: str, values: list[Any]) -> str:
+        task = self.tasks.create(f"Async.{method}", "", session)
+
+        def work() -> None:
+            try:
+                answer = self._carry_out(method, session, values)
+                self.tasks.succeed(task, f"<value>{answer}</value>" if answer else "")
+            except XapiFailure as failure:
+                self.tasks.fail(task, failure.description)
+            except Exception:
+                log.exception("a bug of the simulator in %s", method)
+                self.tasks.fail(task, ["INTERNAL_ERROR", "a bug of the simulator"])
+
+        threading.Thread(target=work, daemon=True).start()
+        return task
+
+    # -- helpers that the classes share
+
+    def sr_folder(self, sr: str) -> Path:
+        """Where an SR's VDI files lie."""
+        return self.folder / str(self.db.get("SR", sr)["name_label"])
+
+    def vdi_file(self, vdi: str) -> Path:
+        """The sparse raw file of a VDI."""
+        record = self.db.get("VDI", vdi)
+        return self.sr_folder(record["SR"]) / f"{record['uuid']}.raw"
+
+    def sees(self, host: str, sr: str) -> bool:
+        """Whether a host has the SR plugged."""
+        return any(
+            pbd["host"] == host and pbd["SR"] == sr and pbd["currently_attached"] for pbd in self.db.all("PBD").values()
+        )
+
+    def dom0_of(self, host: str) -> str:
+        """The control domain of a host."""
+        return str(self.db.get("host", host)["control_domain"])
+
+    def vbds_of_vdi(self, vdi: str) -> dict[str, dict[str, Any]]:
+        """All VBDs that name a VDI."""
+        return {ref: record for ref, record in self.db.all("VBD").items() if record["VDI"] == vdi}
+
+    # -- the beginning
+
+    def _found(self) -> None:
+        inventory, db = self.inventory, self.db
+        now = datetime.now(UTC)
+        for number, host in enumerate(inventory.hosts):
+            ref = db.add(
+                "host", name_label=host.name, hostname=host.name, enabled=True, address=f"127.0.0.{10 + number}",
+                software_version={"product_brand": "XCP-ng", "product_version": inventory.version,
+                                  "platform_version": "3.4.0"},
+                API_version_major=2, API_version_minor=21,
+            )  # fmt: skip
+            metrics = db.add("host_metrics", memory_total=int(host.memory_gib * GIB),
+                             memory_free=int(host.memory_gib * GIB), live=True, last_updated=now)  # fmt: skip
+            dom0 = db.add("VM", name_label=f"Control domain on host: {host.name}", is_control_domain=True,
+                          power_state="Running", resident_on=ref, domain_type="pv", domid=0,
+                          memory_static_max=4 * GIB)  # fmt: skip
+            db.get("host", ref).update(metrics=metrics, control_domain=dom0, resident_VMs=[dom0])
+            self.hosts.append(ref)
+        for sr in inventory.srs:
+            sr_ref = db.add(
+                "SR", name_label=sr.name, type=sr.type, content_type="user", physical_size=int(sr.size_gib * GIB),
+                shared=sr.type in ("nfs", "lvmoiscsi"), sm_config={"use_vhd": "true"} if "lvm" in sr.type else {},
+            )  # fmt: skip
+            (self.folder / sr.name).mkdir(exist_ok=True)
+            pbds = []
+            for ref, host in zip(self.hosts, inventory.hosts, strict=True):
+                if host.srs is None or sr.name in host.srs:
+                    pbds.append(db.add("PBD", host=ref, SR=sr_ref, currently_attached=True, device_config={}))
+            db.get("SR", sr_ref)["PBDs"] = pbds
+        for network in inventory.networks:
+            ref = db.add("network", name_label=network.name, bridge=f"xapi-{network.name}", MTU=1500)
+            db.get("network", ref)["PIFs"] = [
+                db.add(
+                    "PIF",
+                    network=ref,
+                    host=host,
+                    currently_attached=True,
+                    device="eth0",
+                    IP=db.get("host", host)["address"],
+                )
+                for host in self.hosts
+            ]
+        srs = db.by_name("SR", inventory.srs[0].name) if inventory.srs else []
+        db.add("pool", name_label=inventory.pool, master=self.hosts[0], default_SR=srs[0] if srs else "OpaqueRef:NULL")
+        from simulators.xapi.templates import add_templates
+
+        add_templates(db)
+
+    def wait(self, seconds: float) -> None:
+        """Let some lab time pass."""
+        time.sleep(seconds / self.clock.speed)

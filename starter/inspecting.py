@@ -1,5 +1,6 @@
 """Having a worker look at the systems: the short workflow ``Inspect``."""
 
+import asyncio
 import uuid
 from datetime import timedelta
 
@@ -9,10 +10,25 @@ from contracts.errors import FerryError
 from contracts.inspection import InspectReport, InspectRequest
 from contracts.names import INSPECT, QUEUE
 from starter.failures import as_ferry_error
-from starter.polling import polled
+from starter.polling import polled, unpolled
 
 PATIENCE = timedelta(minutes=2)
 """A vCenter with thousands of VMs answers within seconds; one that is down is told by its time-out."""
+POLLED_WITHIN = 60.0
+"""Seconds for a worker to come up where one was just started."""
+
+
+async def wait_for_worker(client: Client, within: float) -> None:
+    """Return when a worker polls both queues.
+
+    Raises:
+        FerryError: ``temporal.no_worker``.
+    """
+    deadline = asyncio.get_running_loop().time() + within
+    while missing := await unpolled(client):
+        if asyncio.get_running_loop().time() > deadline:
+            raise FerryError("temporal.no_worker", f"no worker polls {' and '.join(map(repr, missing))}")
+        await asyncio.sleep(0.1)
 
 
 async def inspect(client: Client, request: InspectRequest) -> InspectReport:

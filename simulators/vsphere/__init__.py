@@ -1,0 +1,14 @@
+"""A vCenter (or bare ESXi host) with real disk bytes: SOAP on pyVmomi's types, and `/folder`, over TLS.
+
+Enforced: sessions and their idle time-out, privileges, the free licence, snapshot and power rules, tasks that vanish,
+change ids per link, 2,000 extents and a span limit per answer, InvalidArgument at the capacity, change tracking that
+begins at the next stun, locks of running VMs, frozen bases refused on VMFS, consolidation that takes time while the
+guest writes, layoutEx that is stale until it is refreshed.
+
+Left out: events and alarms, clusters and resource pools beyond one, DRS and HA, clones, NFC leases and the NFS export
+folder (later), SESparse (all deltas are vmfsSparse), memory and quiesced snapshots (accepted, not different),
+independent disks' own rules beyond their absence from snapshots, tags and other REST interfaces.
+
+Fault actions: ``fault`` (name of a vim.fault), ``task-fault`` (the task ends with it), ``drop``, ``delay``; for
+``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``no-range`` (a 200).
+"""

@@ -25,8 +25,6 @@ def run(arguments: list[str]) -> int:
         return _code_of(end)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        return _pipe_closed()
     except FerryError as error:
         return tell(error)
     except Exception as error:
@@ -54,9 +52,3 @@ def _code_of(end: SystemExit) -> int:
     if end.code is None:
         return ExitCode.DONE
     return end.code if isinstance(end.code, int) else ExitCode.ERROR
-
-
-def _pipe_closed() -> int:
-    """`ferry status | head`: nobody reads on, which is no error of ours."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.DONE

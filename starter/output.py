@@ -61,10 +61,21 @@ def put(data: Any, output: Output, table: "Callable[[], RenderableType]") -> Non
         table: makes what people read.
     """
     if output is Output.TABLE:
-        data_console().print(table())
-        return
+        console = data_console()
+        with console.capture() as captured:
+            console.print(table())
+        return write(captured.get())
     plain = as_plain(data)
-    print(as_json(plain) if output is Output.JSON else as_yaml(plain), flush=True)
+    write((as_json(plain) if output is Output.JSON else as_yaml(plain)) + "\n")
+
+
+def write(text: str) -> None:
+    """Data to stdout. A reader that has left (``| head -1``) is no error: what it wanted it has."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def as_plain(data: Any) -> Any:

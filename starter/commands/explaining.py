@@ -7,7 +7,7 @@ import typer
 from contracts.error_catalogue import CATALOGUE
 from contracts.errors import ErrorEntry
 from starter.options import OutputAs
-from starter.output import Output, put
+from starter.output import Output, put, write
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,7 +35,7 @@ def explain(
     if markdown:
         from starter.errors_page import errors_page
 
-        typer.echo(errors_page(), nl=False)
+        write(errors_page())
         return
     if code is None:
         put([as_row(each) for each in CATALOGUE.values()], output, _all_of_them)

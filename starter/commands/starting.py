@@ -96,18 +96,22 @@ def start(
 
     settings = load_settings(config)
     request = request_of(given | {"source": settings.source(source), "target": settings.target(target)})
+    begun: list[str] = []
     try:
-        code = dial_with(settings, lambda client: _start(client, request, wait=wait, output=output))
+        code = dial_with(settings, lambda client: _start(client, request, begun, wait=wait, output=output))
     except KeyboardInterrupt:
-        goes_on(vm)
+        if begun:
+            goes_on(vm)
+        raise
     raise typer.Exit(code)
 
 
-async def _start(client: "Client", request: "MigrateVmRequest", *, wait: bool, output: Output) -> int:
+async def _start(client: "Client", request: "MigrateVmRequest", begun: list[str], *, wait: bool, output: Output) -> int:
     from starter.beginning import begin
     from starter.polling import unpolled
 
     handle = await begin(client, request)
+    begun.append(handle.id)
     if queues := await unpolled(client):
         warn("temporal.no_worker", f"it is accepted, but no worker polls {' and '.join(map(repr, queues))}")
     if wait:

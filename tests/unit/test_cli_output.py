@@ -183,17 +183,17 @@ def test_json_has_raw_numbers_and_yaml_says_the_same(capsys: pytest.CaptureFixtu
     assert as_yaml == as_json
 
 
-def test_tables_in_a_pipe_have_no_colours_and_are_not_folded(
+def test_tables_in_a_pipe_are_plain_not_folded_and_take_names_as_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    machines = (MachineSummary(name="x" * 80, machine_id="5", ref="vm-1", power=Power.ON, memory=2 << 30),)
+    machines = (MachineSummary(name="[red]" + "x" * 80, machine_id="5", ref="vm-1", power=Power.ON, memory=2 << 30),)
 
     put(machines, Output.TABLE, lambda: machines_view(machines))
 
     out = capsys.readouterr().out
     assert "\x1b" not in out
-    assert "x" * 80 in out
+    assert "[red]" + "x" * 80 in out
     assert "2.0 GiB" in out
 
 

@@ -64,7 +64,7 @@ def put(data: Any, output: Output, table: "Callable[[], RenderableType]") -> Non
         console = data_console()
         with console.capture() as captured:
             console.print(table())
-        return write(captured.get())
+        return write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     plain = as_plain(data)
     write((as_json(plain) if output is Output.JSON else as_yaml(plain)) + "\n")
 

@@ -90,6 +90,7 @@ class Seen:
             and self.approval == "manual"
             and not status.approved_by
             and not status.paused
+            and not status.needs_human
         )
 
     @property

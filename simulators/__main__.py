@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from pydantic import ValidationError
-from ruamel.yaml import YAMLError
+from ruamel.yaml.error import YAMLError
 
 from simulators.inventory import load_inventory
 from simulators.lab import Lab

@@ -1,0 +1,232 @@
+"""The properties of every managed object, by name: what the PropertyCollector reads."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pyVmomi import vim
+
+from simulators.vsphere import soap
+from simulators.vsphere.devices import devices_of
+
+if TYPE_CHECKING:
+    from simulators.vsphere.machine import Machine, Snapshot
+    from simulators.vsphere.world import World
+
+Property = Callable[[], Any]
+
+
+def machine_properties(machine: "Machine") -> dict[str, Property]:
+    """Of a VirtualMachine; each is made when it is asked for."""
+    world = machine.world
+    return {
+        "name": lambda: machine.name,
+        "parent": lambda: world.vm_folder,
+        "config": lambda: _config(machine, devices_of(machine)),
+        "runtime": lambda: _runtime(machine),
+        "guest": lambda: _guest(machine),
+        "capability": lambda: _capability(machine),
+        "layoutEx": lambda: machine.layout,
+        "snapshot": lambda: _snapshots(machine),
+        "summary": lambda: _summary(machine),
+        "datastore": lambda: [
+            world.datastore(name).ref for name in sorted({each.datastore for each in machine.said.disks})
+        ],
+        "network": lambda: [world.network(name) for name in sorted({nic.network for nic in machine.said.nics})],
+        "resourcePool": lambda: world.resource_pool,
+        "recentTask": lambda: [],
+        "overallStatus": lambda: "green",
+        "disabledMethod": lambda: [],
+        "customValue": lambda: [],
+        "tag": lambda: [],
+    }
+
+
+def snapshot_properties(machine: "Machine", snapshot: "Snapshot") -> dict[str, Property]:
+    """Of a VirtualMachineSnapshot: its config shows the frozen devices with their change ids."""
+    return {
+        "config": lambda: _config(machine, snapshot.devices),
+        "vm": lambda: machine.ref,
+        "childSnapshot": lambda: [vim.vm.Snapshot(each.moid) for each in snapshot.children],
+    }
+
+
+def _config(machine: "Machine", devices: list[Any]) -> Any:
+    said = machine.said
+    extra = dict(machine.extra_config)
+    home = said.disks[0].datastore if said.disks else "none"
+    if machine.tracked:
+        extra["ctkEnabled"] = "TRUE"
+        for number, disk in enumerate(machine.disks):
+            if disk.tracking is not None:
+                place = said.disks[number]
+                extra[f"{place.controller}:{place.unit}.ctkEnabled"] = "TRUE"
+    config = vim.vm.ConfigInfo(
+        changeVersion="1", modified=datetime.now(UTC), name=machine.name, guestId=said.guest_id,
+        guestFullName=said.guest_id, version=f"vmx-{said.hw_version:02d}", uuid=machine.bios_uuid,
+        instanceUuid=machine.instance_uuid, template=machine.template, annotation=machine.annotation,
+        firmware=said.firmware, changeTrackingEnabled=machine.tracked,
+        bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=False),
+        files=vim.vm.FileInfo(vmPathName=f"[{home}] {machine.name}/{machine.name}.vmx"),
+        hardware=soap.complete(
+            vim.vm.VirtualHardware(
+                numCPU=said.cpus, numCoresPerSocket=said.cores_per_socket, memoryMB=said.memory_mib, device=devices
+            )
+        ),
+        extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in sorted(extra.items())],
+    )  # fmt: skip
+    return soap.complete(config)
+
+
+def _runtime(machine: "Machine") -> Any:
+    return soap.complete(
+        vim.vm.RuntimeInfo(
+            host=machine.world.host, connectionState="connected", powerState=machine.power,
+            faultToleranceState="notConfigured", recordReplayState="inactive",
+            consolidationNeeded=machine.consolidation_needed,
+        )
+    )  # fmt: skip
+
+
+def _guest(machine: "Machine") -> Any:
+    running = machine.tools_running
+    installed = machine.said.guest.tools != "not-installed"
+    return soap.complete(
+        vim.vm.GuestInfo(
+            toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
+            toolsVersionStatus2="guestToolsCurrent" if installed else "guestToolsNotInstalled",
+            guestFullName=machine.said.guest_id, guestFamily="linuxGuest",
+            guestState="running" if machine.power == "poweredOn" else "notRunning",
+        )
+    )  # fmt: skip
+
+
+def _capability(machine: "Machine") -> Any:
+    supported = machine.said.change_tracking_supported and machine.said.hw_version >= 7
+    return soap.complete(
+        vim.vm.Capability(
+            changeTrackingSupported=supported, snapshotOperationsSupported=True, multipleSnapshotsSupported=True,
+            poweredOffSnapshotsSupported=True,
+        )
+    )  # fmt: skip
+
+
+def _snapshots(machine: "Machine") -> Any:
+    if not machine.snapshot_tree:
+        return None
+
+    def tree(level: list["Snapshot"]) -> list[Any]:
+        return [
+            soap.complete(
+                vim.vm.SnapshotTree(
+                    snapshot=vim.vm.Snapshot(each.moid), vm=machine.ref, name=each.name, description=each.description,
+                    id=each.number, createTime=each.created, state="poweredOff", quiesced=False,
+                    childSnapshotList=tree(each.children),
+                )
+            )
+            for each in level
+        ]  # fmt: skip
+
+    assert machine.current is not None
+    return vim.vm.SnapshotInfo(
+        currentSnapshot=vim.vm.Snapshot(machine.current.moid), rootSnapshotList=tree(machine.snapshot_tree)
+    )
+
+
+def _summary(machine: "Machine") -> Any:
+    said = machine.said
+    return soap.complete(
+        vim.vm.Summary(
+            vm=machine.ref, runtime=_runtime(machine), overallStatus="green",
+            config=soap.complete(
+                vim.vm.Summary.ConfigSummary(
+                    name=machine.name, template=machine.template, uuid=machine.bios_uuid, numCpu=said.cpus,
+                    instanceUuid=machine.instance_uuid, memorySizeMB=said.memory_mib, guestId=said.guest_id,
+                    guestFullName=said.guest_id, annotation=machine.annotation, numVirtualDisks=len(said.disks),
+                )
+            ),
+            quickStats=soap.complete(vim.vm.Summary.QuickStats()),
+        )
+    )  # fmt: skip
+
+
+def world_properties(world: "World") -> dict[str, dict[str, Property]]:
+    """Of everything that is no machine, by moid."""
+    found: dict[str, dict[str, Property]] = {
+        world.root._moId: {"name": lambda: "Datacenters", "childEntity": lambda: [world.datacenter]},
+        world.datacenter._moId: {
+            "name": lambda: world.said.datacenter, "parent": lambda: world.root,
+            "vmFolder": lambda: world.vm_folder, "hostFolder": lambda: world.host_folder,
+            "datastore": lambda: [each.ref for each in world.datastores.values()],
+            "network": lambda: list(world.networks.values()),
+        },
+        world.vm_folder._moId: {
+            "name": lambda: "vm", "parent": lambda: world.datacenter,
+            "childEntity": lambda: [each.ref for each in world.machines.values()],
+        },
+        world.host_folder._moId: {
+            "name": lambda: "host", "parent": lambda: world.datacenter, "childEntity": lambda: [world.compute],
+        },
+        world.compute._moId: {
+            "name": lambda: "esx1", "parent": lambda: world.host_folder, "host": lambda: [world.host],
+            "resourcePool": lambda: world.resource_pool,
+        },
+        world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
+        world.host._moId: {
+            "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
+            "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
+        },
+        "LicenseManager": {"licenses": lambda: [_licence(world)]},
+        "SessionManager": {"currentSession": lambda: None},
+    }  # fmt: skip
+    for store in world.datastores.values():
+        found[store.ref._moId] = _datastore(store)
+    for name, network in world.networks.items():
+        found[network._moId] = {"name": lambda name=name: name, "parent": lambda: world.datacenter}  # type: ignore[misc]
+    return found
+
+
+def _datastore(store: Any) -> dict[str, Property]:
+    size = int(store.said.capacity_gib * (1 << 30))
+
+    def summary() -> Any:
+        return soap.complete(
+            vim.Datastore.Summary(
+                datastore=store.ref, name=store.said.name, url=store.url, capacity=size, freeSpace=size // 2,
+                type=store.said.type, accessible=True, multipleHostAccess=True,
+            )
+        )  # fmt: skip
+
+    def info() -> Any:
+        common = {"name": store.said.name, "url": store.url, "freeSpace": size // 2, "maxFileSize": 1 << 46}
+        if store.said.type == "VMFS":
+            volume = soap.complete(vim.host.VmfsVolume(name=store.said.name, version=f"{store.said.vmfs}.82"))
+            return soap.complete(vim.host.VmfsDatastoreInfo(**common, vmfs=volume))
+        if store.said.type.startswith("NFS"):
+            nas = soap.complete(
+                vim.host.NasVolume(name=store.said.name, remoteHost="nas.example", remotePath=f"/{store.said.name}")
+            )
+            return soap.complete(vim.host.NasDatastoreInfo(**common, nas=nas))
+        return soap.complete(vim.Datastore.Info(**common))
+
+    return {"name": lambda: store.said.name, "summary": summary, "info": info}
+
+
+def _host_summary(world: "World") -> Any:
+    about = world.about()
+    return soap.complete(
+        vim.host.Summary(
+            host=world.host, overallStatus="green", rebootRequired=False,
+            config=soap.complete(
+                vim.host.Summary.ConfigSummary(name="esx1", product=about, sslThumbprint="", port=443)
+            ),
+            quickStats=vim.host.Summary.QuickStats(),
+        )
+    )  # fmt: skip
+
+
+def _licence(world: "World") -> Any:
+    key = "esxBasic" if world.said.free_licence else "esx.enterprisePlus.cpuPackage"
+    return soap.complete(
+        vim.LicenseManager.LicenseInfo(licenseKey="00000", editionKey=key, name=key, total=0, costUnit="cpuPackage")
+    )

@@ -1,0 +1,1 @@
+"""vSphere as a source: one session, inventory by PropertyCollector, snapshots, change tracking, power, `/folder`."""

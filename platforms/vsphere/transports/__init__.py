@@ -1,0 +1,1 @@
+"""Ways to the bytes of a frozen disk; today `/folder` over https."""

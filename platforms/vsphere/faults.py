@@ -57,6 +57,12 @@ def translated(error: BaseException, doing: str) -> FerryError:
 
 def _of_fault(fault: Any, doing: str) -> FerryError:
     name = fault_name(fault)
+    if name == "HostConnectFault":  # pyVmomi's own word for whatever kept it from connecting
+        certificate = "CERTIFICATE_VERIFY_FAILED" in str(fault.msg)
+        code = "vsphere.certificate" if certificate else "vsphere.unreachable"
+        return FerryError(
+            code, f"cannot {doing}: {'the certificate is not trusted' if certificate else 'no connection'}"
+        )
     code = next(
         (_CODES[fault_name_of] for fault_name_of in _lineage(fault) if fault_name_of in _CODES), "vsphere.fault"
     )

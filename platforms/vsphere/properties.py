@@ -1,4 +1,4 @@
-"""Reading by PropertyCollector: leaf paths, in pages; never by attribute, which is a round trip each (vsphere.md §5)."""
+"""Reading by PropertyCollector: leaf paths, in pages; never by attribute, a round trip each (vsphere.md §5)."""
 
 import time
 from collections.abc import Sequence

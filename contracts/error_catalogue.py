@@ -122,6 +122,7 @@ _ENTRIES = (
     ErrorEntry("xapi.sr_unavailable", _ASK, "The SR is not attached to a host that answers.",
                "Plug its PBD or mend the storage, then `ferry retry VM`."),
     ErrorEntry("xapi.segment_failed", _REDO, "A segment's task failed; none of it counts.", "Nothing: it is sent again."),
+    ErrorEntry("xapi.read_back_failed", _R, "Reading a VDI back for the proof broke off.", "Nothing: it is read again."),
     ErrorEntry("xapi.vdi_held", _ASK, "An older writer or a leaked dom0 VBD holds the VDI past the deadline.",
                "Unplug it in dom0 (`xe vbd-unplug`), or restart the toolstack, then `ferry retry VM`."),
     ErrorEntry("xapi.superseded", _R, "A newer attempt writes this disk now; this one has stopped.",

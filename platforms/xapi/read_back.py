@@ -1,0 +1,140 @@
+"""A VDI read again through XAPI: a VHD stream of what is allocated, or all of it where VHD is too small."""
+
+from collections.abc import Iterator
+
+from contracts.errors import FerryError
+from contracts.steps import Errand
+from disks.vhd import BrokenVhd, VhdStream
+from platforms.xapi import tasks
+from platforms.xapi.addresses import backup_address
+from platforms.xapi.connection import Connection, spoken
+from platforms.xapi.exchange import Exchange, open_exchange
+from platforms.xapi.faults import of_http, told
+from platforms.xapi.lookup import vdi_ref
+from platforms.xapi.marks import TASK_VDI
+
+VHD_MOST = 2040 << 30
+"""Bytes: XAPI refuses more as VHD (xapi.md §1.14)."""
+PIECE = 2 << 20
+TASK_SECONDS = 300.0
+FAILED = "xapi.read_back_failed"
+
+
+class VdiReadBack:
+    """A :class:`disks.protocols.ReadBack`."""
+
+    def __init__(self, api: Connection, vdi: str, errand: Errand) -> None:
+        self._api, self._vdi, self._errand = api, vdi, errand
+        self._size = int(api.call("VDI.get_virtual_size", vdi_ref(api, vdi)))
+        self._label = f"Ferry: {errand.vm} / {api.call('VDI.get_name_label', vdi_ref(api, vdi))} / read back"
+        self._exchange: Exchange | None = None
+        self._task: tasks.Task | None = None
+
+    @property
+    def virtual_size(self) -> int:
+        """Bytes."""
+        return self._size
+
+    def blocks(self) -> Iterator[tuple[int, memoryview]]:
+        """Offset and bytes of what is allocated; ends normally only when the task succeeded too."""
+        begun = False
+        if self._size <= VHD_MOST:
+            try:
+                for piece in self._stream("vhd"):
+                    begun = True
+                    yield piece
+                return
+            except _NoVhd:
+                if begun:
+                    raise
+        yield from self._stream("raw")
+
+    def close(self) -> None:
+        """Hang up, in the middle if need be: the export's task then fails, and goes."""
+        if self._exchange is not None:
+            self._exchange.reset()
+            self._exchange = None
+        if self._task is not None:
+            tasks.destroy(self._api, self._task.ref)
+            self._task = None
+
+    def _stream(self, form: str) -> Iterator[tuple[int, memoryview]]:
+        exchange, task = self._open(form)
+        try:
+            teller = tasks.ProgressTeller(self._api, task.ref, self._size)
+            pieces = self._vhd(exchange) if form == "vhd" else self._raw(exchange)
+            for offset, piece in pieces:
+                yield offset, piece
+                teller.at(offset + len(piece))
+            record = tasks.ended(self._api, task.ref, TASK_SECONDS)
+            if record is None or record["status"] != "success":
+                raise self._failed(told(record["error_info"]) if record else "its task is lost")
+        except BrokenVhd as error:
+            raise self._broken(task, str(error)) from None
+        except OSError as error:
+            raise self._broken(task, spoken(error)) from None
+        finally:
+            self.close()
+
+    def _open(self, form: str) -> tuple[Exchange, tasks.Task]:
+        for last in (False, True):
+            session = self._api.session()
+            self._task = tasks.make_task(self._api, self._label, form, self._errand, {TASK_VDI: self._vdi})
+            query = {"vdi": self._vdi, "format": form, "task_id": self._task.ref}
+            try:
+                at = backup_address(self._api, vdi_ref(self._api, self._vdi))
+                self._exchange = open_exchange(self._api, "GET", "/export_raw_vdi", query, at=at)
+                if self._exchange.status == 200:
+                    return self._exchange, self._task
+                status = self._exchange.status
+                if status == 401 and not last:
+                    self._api.renew(session)
+                elif form == "vhd" and status in (400, 404):
+                    raise _NoVhd(FAILED, f"{self._label}: HTTP {status} for format vhd")
+                else:
+                    raise of_http(self._label, status)
+            except FerryError:
+                tasks.discard(self._api, self._task.ref)
+                self.close()
+                raise
+            tasks.discard(self._api, self._task.ref)
+            self.close()
+        raise AssertionError("unreachable")
+
+    def _vhd(self, exchange: Exchange) -> Iterator[tuple[int, memoryview]]:
+        stream = VhdStream(exchange.reader.readinto)
+        if stream.capacity != self._size:
+            raise BrokenVhd(f"it is of {stream.capacity} bytes, the VDI of {self._size}")
+        yield from stream.blocks()
+
+    def _raw(self, exchange: Exchange) -> Iterator[tuple[int, memoryview]]:
+        """All bytes; the text of an error after them, or an end before, is a failure (xapi.md §4.1)."""
+        buffer = bytearray(PIECE)
+        at = 0
+        while at < self._size:
+            length = min(PIECE, self._size - at)
+            with memoryview(buffer) as whole, whole[:length] as piece:
+                if exchange.reader.readinto(piece) < length:
+                    raise BrokenVhd(f"it ends near byte {at} of {self._size}")
+                yield at, piece
+            at += length
+        if exchange.reader.read(1):
+            raise BrokenVhd("there is more than the VDI holds")
+
+    def _broken(self, task: tasks.Task, reason: str) -> FerryError:
+        """The task says why, if anybody does; a VDI that is too large for VHD is read raw."""
+        try:
+            record = tasks.ended(self._api, task.ref, 10.0)
+        except FerryError:
+            record = None
+        if record is not None and record["error_info"]:
+            kind = _NoVhd if record["error_info"][0] == "VDI_TOO_LARGE" else FerryError
+            return kind(FAILED, f"{self._label}: {told(record['error_info'])} ({reason})")
+        return self._failed(reason)
+
+    def _failed(self, reason: str) -> FerryError:
+        return FerryError(FAILED, f"{self._label}: {reason}")
+
+
+class _NoVhd(FerryError):
+    """This VDI is not served as VHD."""

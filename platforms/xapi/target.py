@@ -1,0 +1,113 @@
+"""A pool as the activities see it: :class:`platforms.ports.Target`."""
+
+from contracts.config import TargetConfig
+from contracts.errors import FerryError
+from contracts.guest_templates import choose_template
+from contracts.machine import OwnerMark, Power
+from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
+from platforms.xapi import blueprint, power, tasks
+from platforms.xapi import dom0 as dom0_vbds
+from platforms.xapi.connection import Connection
+from platforms.xapi.facts import describe, facts
+from platforms.xapi.faults import XapiFailure
+from platforms.xapi.lookup import disk_vbds, vm_ref
+from platforms.xapi.read_back import VdiReadBack
+from platforms.xapi.shell import make_shell, remove_shell
+from platforms.xapi.snapshots import our_snapshots, snapshot_shell
+from platforms.xapi.vdi import VdiTarget
+
+
+class XapiTarget:
+    """Logs in when it is first asked for something. Safe to use from any thread."""
+
+    def __init__(self, name: str, config: TargetConfig) -> None:
+        self._config = config
+        self._api = Connection(name, config)
+
+    def close(self) -> None:
+        """Log out and hang up."""
+        self._api.close()
+
+    def forget_refusal(self) -> None:
+        """Try a password again that was refused: somebody says that it is right now (SAFETY 21)."""
+        self._api.forget_refusal()
+
+    def check(self) -> str:
+        """One line about the pool."""
+        return describe(self._api)
+
+    def facts(self, sr: str | None) -> TargetFacts:
+        """What the preflight must know."""
+        return facts(self._api, self._config, sr)
+
+    def template_for(self, guest_os: str) -> str:
+        """The best template of the pool for a guestId; empty when it has none at all."""
+        records = self._api.call("VM.get_all_records").values()
+        names = {each["name_label"] for each in records if each["is_a_template"] and not each["is_a_snapshot"]}
+        return choose_template(guest_os, names)
+
+    def make_shell(self, order: ShellOrder) -> Shell:
+        """Make the VM, its start blocked, or complete what an earlier attempt made."""
+        return make_shell(self._api, order)
+
+    def remove_shell(self, errand: Errand) -> RemovedShell:
+        """Remove the VM; VDIs that may hold data stay."""
+        return remove_shell(self._api, errand)
+
+    def open_disk(self, errand: Errand, disk: ShellDisk) -> VdiTarget:
+        """A VDI to be written."""
+        return VdiTarget(self._api, errand, disk)
+
+    def raise_epoch(self, vm: str, mark: OwnerMark) -> None:
+        """Refuse steps that were ordered before."""
+        power.raise_epoch(self._api, vm, mark)
+
+    def snapshot_shell(self, vm: str, errand: Errand) -> SnapshotReport:
+        """The pre-start snapshot."""
+        return snapshot_shell(self._api, vm, errand)
+
+    def unblock(self, vm: str, mark: OwnerMark) -> None:
+        """Allow the start."""
+        power.unblock(self._api, vm, mark)
+
+    def block(self, vm: str) -> None:
+        """Forbid the start again."""
+        power.block(self._api, vm_ref(self._api, vm), blueprint.GOING_BACK)
+
+    def start(self, vm: str, mark: OwnerMark) -> None:
+        """The point of no automatic return (SAFETY 17)."""
+        power.start(self._api, vm, mark)
+
+    def stop(self, vm: str) -> None:
+        """Stop it, hard, and see it halted."""
+        power.stop(self._api, vm)
+
+    def power(self, vm: str) -> Power:
+        """Whether it runs."""
+        return power.power(self._api, vm)
+
+    def finish(self, vm: str, errand: Errand) -> None:
+        """Leave no dom0 VBD and no task of ours behind.
+
+        Raises:
+            FerryError: ``xapi.vdi_held`` when dom0 does not let go.
+        """
+        api = self._api
+        machine = vm_ref(api, vm)
+        vdis = [vbd["VDI"] for ref in (machine, *our_snapshots(api, machine, errand.migration))
+                for vbd in disk_vbds(api, ref).values()]  # fmt: skip
+        for vdi in vdis:
+            for vbd in dom0_vbds.holders(api, vdi):
+                try:
+                    dom0_vbds.release(api, vbd, force=False)
+                except XapiFailure as failure:
+                    raise FerryError("xapi.vdi_held", failure.message) from None
+        for ref, record in tasks.ours(api, errand.migration).items():
+            if record["status"] in tasks.UNENDED:
+                tasks.discard(api, ref)
+            else:
+                tasks.destroy(api, ref)
+
+    def read_back(self, vdi: str, errand: Errand) -> VdiReadBack:
+        """The stored content of a VDI or snapshot VDI."""
+        return VdiReadBack(self._api, vdi, errand)

@@ -1,0 +1,150 @@
+"""A VDI that segments are sent to, by one writer at a time (SAFETY 13)."""
+
+import time
+
+from contracts.errors import FerryError
+from contracts.names import WRITER_KEY
+from contracts.steps import Errand, ShellDisk
+from disks.protocols import TaskOutcome
+from platforms.xapi import dom0, tasks
+from platforms.xapi.addresses import backup_address
+from platforms.xapi.connection import Connection
+from platforms.xapi.exchange import Exchange, open_exchange
+from platforms.xapi.faults import XapiFailure, of_http, of_segment
+from platforms.xapi.lookup import vdi_ref
+from platforms.xapi.marks import TASK_DISK, TASK_RANGE, TASK_VDI, TASK_WRITER, WRITTEN_KEY, put
+from platforms.xapi.segment import SegmentPut
+
+EVICTION_SECONDS = 20.0
+OUTCOMES = {"success": TaskOutcome.SUCCESS, "pending": TaskOutcome.PENDING, "cancelling": TaskOutcome.PENDING}
+
+
+class VdiTarget:
+    """A :class:`disks.protocols.DiskTarget`."""
+
+    def __init__(self, api: Connection, errand: Errand, disk: ShellDisk) -> None:
+        self._api = api
+        self._errand = errand
+        self._disk = disk
+        self._address: str | None = None
+        self._address_known = False
+
+    @property
+    def virtual_size(self) -> int:
+        """Bytes, as the SR rounded it."""
+        return self._disk.virtual_size
+
+    def take_over(self, token: str, patience: float) -> None:
+        """Put the token on the VDI, and wait for older writers to end; past the patience, end them."""
+        vdi = vdi_ref(self._api, self._disk.vdi)
+        put(self._api, "VDI", vdi, WRITER_KEY, token)
+        if self._is_free(vdi, patience):
+            return
+        self._evict(vdi)
+        if not self._is_free(vdi, EVICTION_SECONDS):
+            raise FerryError("xapi.vdi_held", f"{self._disk.slot}: dom0 still holds VDI {self._disk.vdi}")
+
+    def _is_free(self, vdi: str, patience: float) -> bool:
+        """Whether no task of ours is pending on it and dom0 does not hold it, at last."""
+        deadline, wait = time.monotonic() + patience, 0.05
+        while tasks.unended_of(self._api, self._disk.vdi) or dom0.holders(self._api, vdi):
+            if time.monotonic() + wait > deadline:
+                return False
+            time.sleep(wait)
+            wait = min(1.0, wait * 1.5)
+        return True
+
+    def _evict(self, vdi: str) -> None:
+        """Take the VDI from whoever holds it: a worker that is stopped in mid-PUT, a VBD that a toolstack left.
+
+        With force only from tasks of our own: a program of somebody else that has it open is not ours to break.
+        """
+        older = tasks.unended_of(self._api, self._disk.vdi)
+        for vbd in dom0.holders(self._api, vdi):
+            try:
+                dom0.release(self._api, vbd, force=bool(older))
+            except XapiFailure as failure:
+                raise FerryError("xapi.vdi_held", f"{self._disk.slot}: {failure.message}") from None
+        for ref in older:
+            # No VBD is left, so nobody works on it: its PUT never came, or its device is gone.
+            tasks.discard(self._api, ref)
+
+    def check_token(self, token: str) -> None:
+        """Raises ``xapi.superseded`` when the token on the VDI is another, or none (it is being replaced)."""
+        found = self._other_config().get(WRITER_KEY)
+        if found != token:
+            raise FerryError("xapi.superseded", f"{self._disk.slot}: the writer is now {found or 'being replaced'}")
+
+    def _other_config(self) -> dict[str, str]:
+        config: dict[str, str] = self._api.call("VDI.get_other_config", vdi_ref(self._api, self._disk.vdi))
+        return config
+
+    def begin(self, token: str, label: str) -> SegmentPut:
+        """Make the task, note on the VDI that it is written, and open the PUT as far as its 200."""
+        for last in (False, True):
+            self.check_token(token)
+            task = tasks.make_task(self._api, label, f"writer {token}", self._errand, self._marks(token))
+            session = self._api.session()
+            try:
+                # Before the first byte: a VDI that may hold data is never destroyed as empty (SAFETY 22).
+                put(self._api, "VDI", vdi_ref(self._api, self._disk.vdi), WRITTEN_KEY, task.uuid)
+                exchange = self._open(task)
+                if exchange.status != 200:
+                    exchange.close()
+                    raise self._refused(label, exchange, task)
+            except FerryError as error:
+                tasks.discard(self._api, task.ref)
+                if isinstance(error, _SessionEnded) and not last:
+                    self._api.renew(session)
+                    continue
+                raise
+            break
+        try:
+            # Once more between the 200 and the first byte: a writer that slept since its first look stops here.
+            self.check_token(token)
+        except FerryError:
+            exchange.reset()
+            raise
+        return SegmentPut(self._api, exchange, task, label, self._disk)
+
+    def _marks(self, token: str) -> dict[str, str]:
+        return {
+            TASK_VDI: self._disk.vdi,
+            TASK_DISK: self._disk.disk_id,
+            TASK_RANGE: f"0-{self._disk.virtual_size}",
+            TASK_WRITER: token,
+        }
+
+    def _open(self, task: tasks.Task) -> Exchange:
+        query = {"vdi": self._disk.vdi, "format": "raw", "chunked": "true", "task_id": task.ref}
+        if not self._address_known:
+            self._address = backup_address(self._api, vdi_ref(self._api, self._disk.vdi))
+            self._address_known = True
+        return open_exchange(self._api, "PUT", "/import_raw_vdi", query, at=self._address)
+
+    def _refused(self, label: str, exchange: Exchange, task: tasks.Task) -> FerryError:
+        if exchange.status == 401:
+            return _SessionEnded("xapi.busy", f"{label}: the session has ended")
+        record = tasks.record_of(self._api, task.ref)
+        if record is not None and record["error_info"] and exchange.status != 404:
+            return of_segment(label, record["error_info"])
+        return of_http(label, exchange.status)
+
+    def outcome(self, task: str) -> TaskOutcome:
+        """What became of a task (uuid)."""
+        ref = tasks.ref_of(self._api, task)
+        record = tasks.record_of(self._api, ref) if ref is not None else None
+        return OUTCOMES.get(record["status"], TaskOutcome.FAILURE) if record is not None else TaskOutcome.GONE
+
+    def forget(self, task: str) -> None:
+        """Destroy a finished task's record. Never raises for one that is gone."""
+        ref = tasks.ref_of(self._api, task)
+        if ref is not None:
+            tasks.destroy(self._api, ref)
+
+    def close(self) -> None:
+        """Nothing is kept open between segments."""
+
+
+class _SessionEnded(FerryError):
+    """The next attempt logs in anew."""

@@ -276,8 +276,8 @@ class Story:
                 removed = await heard(order("remove_shell", said, RemovedShell))
                 self.set(kept_vdis=removed.kept_vdis)
             case UndoStep.CHANGE_TRACKING_OFF:
-                if self.state.switched_tracking_on:
-                    await heard(order("change_tracking_off", said, type(None)))
+                # An attempt to switch it on may have died half-way: the source itself knows whether it was we.
+                await heard(order("change_tracking_off", said, type(None)))
             case UndoStep.THAW:
                 await heard(order("thaw", said, type(None)))
             case UndoStep.POWER_ON_SOURCE:

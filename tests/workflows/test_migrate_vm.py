@@ -180,7 +180,7 @@ async def test_bad_input_fails_the_workflow_instead_of_hanging_it(migration):
     ("step", "undone"),
     [
         ("make_shell", ["remove_shell", "release_source"]),
-        ("change_tracking_on", ["remove_shell", "release_source"]),
+        ("change_tracking_on", ["change_tracking_off", "remove_shell", "release_source"]),
         ("freeze", ["thaw", "change_tracking_off", "remove_shell", "release_source"]),
         ("copy_disk", ["seal-cut", "change_tracking_off", "remove_shell", "release_source"]),
     ],

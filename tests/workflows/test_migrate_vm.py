@@ -64,10 +64,19 @@ class Migration:
 
 
 @pytest.fixture
-async def migration(temporal_client: Client) -> AsyncIterator[Migration]:
+def cached_workflows() -> int:
+    return 100
+
+
+@pytest.fixture
+async def migration(temporal_client: Client, cached_workflows: int) -> AsyncIterator[Migration]:
     steps = ScriptedSteps()
     workflows = Worker(
-        temporal_client, task_queue=QUEUE, workflows=[MigrateVm], activities=steps.all(), max_cached_workflows=0
+        temporal_client,
+        task_queue=QUEUE,
+        workflows=[MigrateVm],
+        activities=steps.all(),
+        max_cached_workflows=cached_workflows,
     )
     bytes_mover = Worker(temporal_client, task_queue=TRANSFER_QUEUE, activities=steps.all())
     made = Migration(temporal_client, steps)
@@ -80,7 +89,8 @@ async def migration(temporal_client: Client) -> AsyncIterator[Migration]:
                 await made.handle.terminate()
 
 
-async def test_a_migration_goes_from_preflight_to_proof_in_the_order_of_the_rules(migration):
+@pytest.mark.parametrize("cached_workflows", [100, 0], ids=["cached", "replayed at every task"])
+async def test_a_migration_goes_from_preflight_to_proof_in_the_order_of_the_rules(migration, cached_workflows):
     await migration.start(approval="auto")
 
     report = await migration.report()

@@ -1,0 +1,99 @@
+"""The programs of a whole installation, as an operator starts them: Temporal, the lab, a worker, `ferry`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+class Programs:
+    """Started in process groups of their own; all ended with the block."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder, self.state = folder, folder / "lab"
+        self.environment = {**os.environ, "TEMPORAL_ADDRESS": address, "NO_COLOR": "1"}
+        self._running: list[subprocess.Popen[Any]] = []
+
+    @property
+    def config(self) -> Path:
+        """The lab's ferry.toml."""
+        return self.state / "ferry.toml"
+
+    def begin(self, name: str, *words: str) -> "subprocess.Popen[bytes]":
+        """A program in the background; its talk goes to a file."""
+        log = (self.folder / f"{name}.log").open("ab")
+        process = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        self._running.append(process)
+        return process
+
+    def lab(self, inventory: Path) -> None:
+        """`ferry lab up`, until it has said that it is ready."""
+        self.begin("lab", str(BIN / "ferry"), "lab", "up", "--inventory", str(inventory), "--state", str(self.state))
+        self.until(lambda: self.config.exists() and '"vsphere"' in (self.folder / "lab.log").read_text(), "lab")
+
+    def worker(self) -> "subprocess.Popen[bytes]":
+        """A worker that polls."""
+        (self.folder / "worker.log").unlink(missing_ok=True)
+        process = self.begin("worker", str(BIN / "python"), "worker.py", "--config", str(self.config))
+        self.until(lambda: "ready" in (self.folder / "worker.log").read_text(), "worker")
+        return process
+
+    def ferry(self, *words: str, seconds: float = 120) -> "subprocess.CompletedProcess[str]":
+        """One `ferry` command, to its end."""
+        return subprocess.run(
+            [str(BIN / "ferry"), *words, "--config", str(self.config)], cwd=ROOT, env=self.environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
+        )  # fmt: skip
+
+    def pool(self) -> dict[str, Any]:
+        """The pool's VMs by name."""
+        state = json.loads((self.state / "xcpng" / "state.json").read_text())
+        return {vm["name"]: vm for vm in state["vms"]}
+
+    def until(self, wanted: Any, name: str, seconds: float = 40) -> None:
+        """Wait for something that a program does."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if wanted():
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{name} never came:\n{(self.folder / f'{name}.log').read_text()[-3000:]}")
+
+    def end(self) -> None:
+        """End all that still run."""
+        for process in reversed(self._running):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in self._running:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@contextmanager
+def programs(folder: Path, address: str) -> Iterator[Programs]:
+    """An installation that is gone when the block ends."""
+    made = Programs(folder, address)
+    try:
+        yield made
+    finally:
+        made.end()

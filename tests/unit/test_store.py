@@ -1,0 +1,67 @@
+"""The store: one identity, whole files, and journals that a crash may tear."""
+
+import pytest
+
+from contracts.errors import FerryError
+from disks.journal import Journal
+from disks.manifest import BLOCK, Manifest, digest_of
+from disks.store import Store
+
+
+def test_a_worker_with_another_store_is_refused(tmp_path):
+    first, other = Store(tmp_path / "one"), Store(tmp_path / "two")
+
+    first.check(Store(tmp_path / "one").id)
+    with pytest.raises(FerryError) as told:
+        other.check(first.id)
+
+    assert told.value.code == "store.mismatch"
+    assert told.value.remedy == "retry"
+
+
+def test_a_name_cannot_lead_out_of_the_store(tmp_path):
+    for name in ("../up", ".", "", "a/b"):
+        with pytest.raises(ValueError, match="no name of a folder"):
+            Store(tmp_path).disk("migration", name)
+
+
+def test_a_line_that_a_crash_tore_is_left_out_and_the_next_one_counts(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("attempt", token="a")
+    with journal.file.open("ab") as out:
+        out.write(b'{"event":"done","upto":12')
+
+    journal.append("attempt", token="b")
+
+    assert [line["token"] for line in journal.lines()] == ["a", "b"]
+
+
+def test_a_journal_that_is_damaged_is_told_and_not_guessed_at(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.file.write_bytes(b"garbage\n")
+
+    with pytest.raises(FerryError) as told:
+        journal.lines()
+
+    assert told.value.code == "store.damaged"
+
+
+def test_a_manifest_keeps_digests_and_its_root_changes_with_any_block(tmp_path):
+    manifest = Manifest(tmp_path / "manifest", 3 * BLOCK + 512)
+    empty = manifest.root()
+
+    manifest.put([(3, digest_of(b"x" * 512))])
+
+    assert list(manifest.not_zero()) == [3]
+    assert manifest.root() != empty
+    assert manifest.digest(0) == bytes(32)
+    manifest.close()
+
+
+def test_a_manifest_of_another_capacity_is_not_used(tmp_path):
+    Manifest(tmp_path / "manifest", BLOCK).close()
+
+    with pytest.raises(FerryError) as told:
+        Manifest(tmp_path / "manifest", 2 * BLOCK)
+
+    assert told.value.code == "store.damaged"

@@ -21,7 +21,7 @@ class FrozenVsphereDisk:
     def __init__(self, session: Session, machine: Any, freeze: Freeze, disk: FrozenDisk, datacenter: str) -> None:
         self._session, self._machine, self._disk = session, machine, disk
         self._snapshot = vim.vm.Snapshot(freeze.snapshot) if freeze.snapshot is not None else None
-        self._file = FolderFile(session, disk.flat, datacenter)
+        self._file = FolderFile(session, disk.flat, datacenter, disk.capacity)
 
     @property
     def capacity(self) -> int:

@@ -2,6 +2,7 @@
 
 import http.client
 import ssl
+import xml.parsers.expat
 from typing import Any
 
 from pyVmomi import vmodl
@@ -12,7 +13,7 @@ _CODES = {
     "InvalidLogin": "vsphere.login_refused",
     "NoPermission": "vsphere.no_permission",
     "RestrictedVersion": "vsphere.licence",
-    "LicenseExpired": "vsphere.licence",
+    "NotEnoughLicenses": "vsphere.licence",  # LicenseExpired is one
     "RestrictedByAdministrator": "vsphere.no_permission",
     "TaskInProgress": "vsphere.busy",
     "ConcurrentAccess": "vsphere.busy",
@@ -29,8 +30,12 @@ _CODES = {
     "ToolsUnavailable": "preflight.tools_not_running",
     "ManagedObjectNotFound": "vm.gone",
     "SystemError": "vsphere.busy",
-    "RuntimeFault": "vsphere.busy",
+    "Timedout": "vsphere.busy",
 }
+"""Also what is a kind of these: FileLocked is a FileFault, LicenseExpired a NotEnoughLicenses."""
+_PLAINLY = {"RuntimeFault": "vsphere.busy"}
+"""Only these themselves: InvalidArgument, NotSupported and MethodNotFound are RuntimeFaults too, and stay what
+they are however often they are tried."""
 
 
 def fault_name(fault: object) -> str:
@@ -50,7 +55,7 @@ def translated(error: BaseException, doing: str) -> FerryError:
         return _of_fault(error, doing)
     if isinstance(error, ssl.SSLCertVerificationError):
         return FerryError("vsphere.certificate", f"cannot {doing}: {error.verify_message}")
-    if isinstance(error, OSError | http.client.HTTPException):
+    if isinstance(error, OSError | http.client.HTTPException | xml.parsers.expat.ExpatError):
         return FerryError("vsphere.unreachable", f"cannot {doing}: {type(error).__name__}")
     return FerryError("vsphere.fault", f"cannot {doing}: {type(error).__name__}")
 
@@ -63,12 +68,12 @@ def _of_fault(fault: Any, doing: str) -> FerryError:
         return FerryError(
             code, f"cannot {doing}: {'the certificate is not trusted' if certificate else 'no connection'}"
         )
-    code = next(
-        (_CODES[fault_name_of] for fault_name_of in _lineage(fault) if fault_name_of in _CODES), "vsphere.fault"
-    )
+    code = _PLAINLY.get(name) or next((_CODES[each] for each in _lineage(fault) if each in _CODES), "vsphere.fault")
     told = f"cannot {doing}: {name}"
     if name == "NoPermission":
-        told = f"cannot {doing}: the privilege {fault.privilegeId} is missing"
+        told = f"cannot {doing}: the privilege {fault.privilegeId or 'for it'} is missing"
+    elif name == "InvalidArgument" and fault.invalidProperty:
+        told = f"{told} ({fault.invalidProperty})"
     elif fault.msg and name != "InvalidLogin":
         told = f"{told}: {fault.msg}"
     return FerryError(code, told[:500])

@@ -2,8 +2,8 @@
 password (SAFETY 21: a fleet must not lock an account)."""
 
 import contextlib
+import ssl
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -16,23 +16,26 @@ from contracts.errors import FerryError
 from platforms.secrets import resolve
 from platforms.tls import context_for
 from platforms.vsphere.faults import translated
+from platforms.vsphere.versions import spoken_at
 
 Answer = TypeVar("Answer")
 TIMEOUT = 120
 """Seconds for one call: a busy vCenter takes its time, a dead one must be noticed."""
 KEEP_ALIVE = 600.0
-VERSION = "vim.version.v8_0_3_0"
+"""Seconds between two calls that only keep the session; it ends after thirty idle minutes, and a copy of hours asks
+`/folder` alone."""
 
 
 class Session:
     """The connection of one source. Calls may come from any thread."""
 
-    def __init__(self, name: str, config: SourceConfig) -> None:
-        self.name, self.config = name, config
+    def __init__(self, name: str, config: SourceConfig, *, keep_alive: float = KEEP_ALIVE) -> None:
+        self.name, self.config, self._keep_alive = name, config, keep_alive
         self._lock = threading.RLock()
         self._instance: Any = None
+        self._ended = threading.Event()
+        self._context: ssl.SSLContext | None = None
         self._refused: FerryError | None = None
-        self._used = 0.0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -54,7 +57,7 @@ class Session:
         try:
             return work(instance)
         except vim.fault.NotAuthenticated as error:
-            self._drop(instance)
+            self._forget(instance)
             if not repeat:
                 raise translated(error, doing) from None
         except Exception as error:
@@ -65,50 +68,61 @@ class Session:
             raise translated(error, doing) from None
 
     def cookie(self) -> str:
-        """``vmware_soap_session=…``, for `/folder`: the raw Set-Cookie text, cut at its first semicolon."""
-        cookie: str = self.call("read the session", lambda instance: instance._stub.cookie)
-        return cookie.split(";")[0]
+        """``vmware_soap_session=…``, for `/folder`."""
+        return _cookie_of(self._connected())
 
-    def renew(self) -> None:
-        """Forget the session, since a door that takes its cookie said that it is over."""
+    def renew(self, stale: str) -> None:
+        """A door says that the session of that cookie is over: end it, so that the next use logs in.
+
+        Many readers hear so at once; the first ends it, and the others find a new cookie.
+        """
         with self._lock:
-            if self._instance is not None:
-                self._drop(self._instance)
+            instance = self._instance
+            if instance is None or _cookie_of(instance) != stale:
+                return
+            self._forget(instance)
+        _log_out(instance)  # it may live on for SOAP: sessions that nobody ends lock everybody out (vsphere.md §5)
 
-    def context(self) -> Any:
-        """The TLS context, for `/folder`."""
-        return context_for(self.config, code="vsphere.certificate")
+    def context(self) -> ssl.SSLContext:
+        """The TLS context, for `/folder`: the one that the login went over."""
+        with self._lock:
+            if self._context is None:
+                self._context = context_for(self.config, code="vsphere.certificate")
+            return self._context
 
     def forget_refusal(self) -> None:
-        """The secret was corrected: try again."""
-        self._refused = None
+        """The secret was corrected: the next use logs in again."""
+        with self._lock:
+            self._refused = None
 
     def close(self) -> None:
         """Log out."""
         with self._lock:
-            instance, self._instance = self._instance, None
+            instance = self._instance
+            self._forget(instance)
         if instance is not None:
-            with contextlib.suppress(Exception):
-                Disconnect(instance)
+            _log_out(instance)
 
     def _connected(self) -> Any:
         with self._lock:
             if self._instance is None:
                 self._instance = self._login()
-            elif time.monotonic() - self._used > KEEP_ALIVE:
-                with contextlib.suppress(Exception):
-                    self._instance.CurrentTime()
-            self._used = time.monotonic()
+                self._ended = threading.Event()
+                threading.Thread(
+                    target=self._keep, args=(self._instance, self._ended), daemon=True, name="vsphere-keep-alive"
+                ).start()
             return self._instance
 
     def _login(self) -> Any:
         if self._refused is not None:
-            raise self._refused
+            raise FerryError(self._refused.code, self._refused.message)
         host, port = self.address
+        password = resolve(self.config.password)
+        self._context = None  # a certificate may have been renewed since, with its pin beside the old one
         try:
             return Connect(
-                host=host, port=port, user=self.config.username, pwd=resolve(self.config.password),
-                sslContext=self.context(), version=VERSION, httpConnectionTimeout=TIMEOUT,
+                host=host, port=port, user=self.config.username, pwd=password, sslContext=self.context(),
+                version=spoken_at(self.address, self.context(), timeout=TIMEOUT), httpConnectionTimeout=TIMEOUT,
             )  # fmt: skip
         except vim.fault.InvalidLogin:
             self._refused = FerryError(
@@ -118,7 +132,28 @@ class Session:
         except Exception as error:
             raise translated(error, f"log in at {self.config.url}") from None
 
-    def _drop(self, instance: Any) -> None:
+    def _keep(self, instance: Any, ended: threading.Event) -> None:
+        while not ended.wait(self._keep_alive):
+            try:
+                # Not CurrentTime, which a host answers to anybody; nobody has that uuid.
+                instance.RetrieveContent().searchIndex.FindByUuid(None, "0", True, True)
+            except vim.fault.NotAuthenticated:
+                return self._forget(instance)
+            except Exception:  # noqa: S112  whoever needs the session next hears what is wrong with it
+                continue
+
+    def _forget(self, instance: Any) -> None:
         with self._lock:
-            if self._instance is instance:
+            if instance is not None and self._instance is instance:
                 self._instance = None
+                self._ended.set()
+
+
+def _cookie_of(instance: Any) -> str:
+    """pyVmomi keeps the raw Set-Cookie text: cut at its first semicolon (vsphere.md §1a)."""
+    return str(instance._stub.cookie).split(";")[0]
+
+
+def _log_out(instance: Any) -> None:
+    with contextlib.suppress(Exception):
+        Disconnect(instance)

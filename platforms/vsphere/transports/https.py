@@ -12,47 +12,61 @@ from contracts.errors import FerryError
 from platforms.vsphere.session import Session
 
 CONNECTIONS = 4
-TRIES = 5
+"""Kept open per disk: a host throttles each connection."""
+TRIES = 6
+TRIES_WHEN_LOCKED = 3
+PAUSE = 0.2
+"""Seconds before the second try, doubled each time: six seconds in all, then the activity's own retries follow."""
 TIMEOUT = 60.0
+_PASSING = frozenset({401, 408, 429, 500, 502, 503, 504})
+"""Seen under bursts (vsphere.md §1a). All others are meant."""
+_LOCKED = 500
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class NotServed(FerryError):
+    """`/folder` means it: a file that is not there, locked, of another size, or not to be had in ranges."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("vsphere.read_failed", message)
 
 
 class FolderFile:
     """One file of a datastore. ``read_into`` may be called from several threads at once."""
 
-    def __init__(self, session: Session, path: str, datacenter: str) -> None:
-        store, _, inside = path.partition("] ")
-        self._session, self._path = session, path
-        self._target = (
-            f"/folder/{quote(inside)}?dcPath={quote(datacenter, safe='')}&dsName={quote(store.lstrip('['), safe='')}"
-        )
-        self._context: ssl.SSLContext = session.context()
+    def __init__(self, session: Session, path: str, datacenter: str, size: int) -> None:
+        self._session, self._path, self._size = session, path, size
+        self._target = target_of(path, datacenter)
+        self._context = session.context()
         self._idle: list[http.client.HTTPSConnection] = []
         self._lock = threading.Lock()
-        self._cookie = session.cookie()
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill the buffer from that offset; tried again a few times, since hosts answer 503 in bursts.
+        """Fill the buffer from that offset; what may pass is tried again a few times.
 
         Raises:
-            FerryError: ``vsphere.read_failed``.
+            FerryError: ``vsphere.read_failed``, as :class:`NotServed` where trying again is no use.
         """
-        for attempt in range(TRIES):
+        renewed = False
+        for attempt in range(1, TRIES + 1):
+            cookie = self._session.cookie()
             try:
-                return self._read(offset, buffer)
+                return self._read(offset, buffer, cookie)
             except _Refused as refused:
-                if refused.status == 401:
-                    self._session.renew()
-                    self._cookie = self._session.cookie()
-                elif refused.status in (404, 416) or attempt == TRIES - 1:
-                    raise self._failed(f"HTTP {refused.status}") from None
+                told = f"HTTP {refused.status}"
+                if refused.status not in _PASSING or (refused.status == _LOCKED and attempt >= TRIES_WHEN_LOCKED):
+                    raise self._not_served(told) from None
+                if refused.status == 401 and not renewed:
+                    self._session.renew(cookie)
+                    renewed = True
+                    continue
+            except ssl.SSLCertVerificationError as error:
+                raise FerryError("vsphere.certificate", f"{self._path}: {error.verify_message}") from None
             except (OSError, http.client.HTTPException) as error:
-                if isinstance(error, ssl.SSLCertVerificationError):
-                    raise FerryError("vsphere.certificate", f"{self._path}: {error.verify_message}") from None
-                if attempt == TRIES - 1:
-                    raise self._failed(type(error).__name__) from None
-            time.sleep(0.1 * 2**attempt)
-        raise self._failed("tried too often")
+                told = type(error).__name__
+            if attempt < TRIES:
+                time.sleep(PAUSE * 2 ** (attempt - 1))
+        raise FerryError("vsphere.read_failed", f"{self._path}: {told}, {TRIES} times")
 
     def close(self) -> None:
         """Close all connections."""
@@ -61,34 +75,42 @@ class FolderFile:
         for each in idle:
             each.close()
 
-    def _read(self, offset: int, buffer: memoryview) -> None:
+    def _read(self, offset: int, buffer: memoryview, cookie: str) -> None:
         connection = self._take()
-        last = offset + len(buffer) - 1
         try:
-            connection.request("GET", self._target, headers={"Cookie": self._cookie, "Range": f"bytes={offset}-{last}"})
-            answer = connection.getresponse()
-            if answer.status != 206:
-                connection.close()  # a 200 would be the whole file: the range was ignored
-                raise _Refused(answer.status)
-            told = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-            if told is None or (int(told[1]), int(told[2])) != (offset, last):
-                connection.close()
-                raise http.client.HTTPException("another range than the one asked for")
-            at = 0
-            while at < len(buffer):
-                count = answer.readinto(buffer[at:])
-                if not count:
-                    raise http.client.IncompleteRead(b"")
-                at += count
-            answer.read()
+            self._exchange(connection, offset, buffer, cookie)
         except BaseException:
-            connection.close()
+            connection.close()  # what is left of an answer must not be taken for the next one's beginning
             raise
         with self._lock:
             if len(self._idle) < CONNECTIONS:
                 self._idle.append(connection)
                 return
         connection.close()
+
+    def _exchange(self, connection: http.client.HTTPSConnection, offset: int, buffer: memoryview, cookie: str) -> None:
+        last = offset + len(buffer) - 1
+        connection.request("GET", self._target, headers={"Cookie": cookie, "Range": f"bytes={offset}-{last}"})
+        answer = connection.getresponse()
+        if answer.status == 200:
+            raise self._not_served("a range was asked for, and all was sent")
+        if answer.status != 206:
+            raise _Refused(answer.status)
+        told = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if told is None or (int(told[1]), int(told[2])) != (offset, last):
+            raise self._not_served("another range was sent than was asked for")
+        if told[3] != "*" and int(told[3]) != self._size:
+            raise self._not_served(f"it has {told[3]} bytes, the disk has {self._size}")
+        if answer.length not in (None, len(buffer)):
+            raise self._not_served("its length is not that of the range")
+        at = 0
+        while at < len(buffer):
+            count = answer.readinto(buffer[at:])
+            if not count:
+                raise http.client.IncompleteRead(b"", len(buffer) - at)
+            at += count
+        if answer.read(1):
+            raise self._not_served("more was sent than the range")
 
     def _take(self) -> http.client.HTTPSConnection:
         with self._lock:
@@ -97,8 +119,8 @@ class FolderFile:
         host, port = self._session.address
         return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self._context)
 
-    def _failed(self, told: str) -> FerryError:
-        return FerryError("vsphere.read_failed", f"{self._path}: {told}")
+    def _not_served(self, told: str) -> NotServed:
+        return NotServed(f"{self._path}: {told}")
 
 
 class _Refused(Exception):
@@ -107,19 +129,30 @@ class _Refused(Exception):
         self.status = status
 
 
-def probe(session: Session, path: str, datacenter: str, capacity: int) -> str:
+def target_of(path: str, datacenter: str) -> str:
+    """The URL's path for ``[datastore] folder/file``.
+
+    Args:
+        datacenter: its whole inventory path, ``Folder/DC``; names as vSphere tells them (a slash in one is ``%2f``).
+    """
+    store, _, inside = path.removeprefix("[").partition("] ")
+    return f"/folder/{quote(inside)}?dcPath={quote(datacenter, safe='')}&dsName={quote(store, safe='')}"
+
+
+def probe(session: Session, path: str, datacenter: str, size: int) -> str:
     """Whether `/folder` serves a frozen file now: its first and its last sector. Why not, or empty.
 
     Evidence on running VMs of VMFS conflicts (vsphere.md §1a), so it is tried, each time.
+
+    Raises:
+        FerryError: ``vsphere.read_failed`` where trouble on the way kept it from being told.
     """
-    file = FolderFile(session, path, datacenter)
-    sector = memoryview(bytearray(min(512, capacity)))
+    file = FolderFile(session, path, datacenter, size)
+    sector = memoryview(bytearray(min(512, size)))
     with contextlib.closing(file):
         try:
             file.read_into(0, sector)
-            file.read_into(capacity - len(sector), sector)
-        except FerryError as error:
-            if error.code != "vsphere.read_failed":
-                raise
-            return f"/folder refuses {error.message}"
+            file.read_into(size - len(sector), sector)
+        except NotServed as refused:
+            return f"/folder refuses {refused.message}"
     return ""

@@ -1,0 +1,50 @@
+"""Which version of the API to speak: the newest that both sides know.
+
+A host refuses a version that is newer than itself ("Unsupported version URI"), so it is asked first. pyVmomi's own
+question has no time-out (vsphere.md §5); this one has, and goes over the context that was made for the system.
+"""
+
+import http.client
+import re
+import ssl
+
+from pyVmomi import VmomiSupport
+
+from contracts.errors import FerryError
+
+OLDEST = "vim.version.version11"
+"""6.5: for whoever does not tell."""
+MOST = 1 << 20
+_NAMESPACE = re.compile(r"<namespace>(.*?)</namespace>", re.DOTALL)
+_VERSION = re.compile(r"<version>\s*([^<\s]+)\s*</version>")
+
+
+def spoken_at(address: tuple[str, int], context: ssl.SSLContext, *, timeout: float) -> str:
+    """pyVmomi's name of the version to speak with the host at that address.
+
+    Raises:
+        OSError, http.client.HTTPException: nobody answers, or not by HTTP.
+        FerryError: as :func:`best_of`.
+    """
+    door = http.client.HTTPSConnection(*address, context=context, timeout=timeout)
+    try:
+        door.request("GET", "/sdk/vimServiceVersions.xml")
+        answer = door.getresponse()
+        text = answer.read(MOST).decode(errors="replace")
+    finally:
+        door.close()
+    return best_of(text) if answer.status == 200 else OLDEST
+
+
+def best_of(text: str) -> str:
+    """The newest version of ``urn:vim25`` in a vimServiceVersions.xml that pyVmomi knows.
+
+    Raises:
+        FerryError: ``vsphere.fault`` when there is none.
+    """
+    blocks = [each for each in _NAMESPACE.findall(text) if "<name>urn:vim25</name>" in each]
+    told = {version for block in blocks for version in _VERSION.findall(block)}
+    for name in VmomiSupport.GetServiceVersions("vim25"):
+        if VmomiSupport.versionIdMap[name] in told:
+            return str(name)
+    raise FerryError("vsphere.fault", "it speaks no version of the vSphere API that Ferry knows")

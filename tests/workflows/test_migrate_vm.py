@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -77,8 +78,14 @@ async def migration(temporal_client: Client, cached_workflows: int) -> AsyncIter
         workflows=[MigrateVm],
         activities=steps.all(),
         max_cached_workflows=cached_workflows,
+        max_heartbeat_throttle_interval=timedelta(seconds=0.2),
     )
-    bytes_mover = Worker(temporal_client, task_queue=TRANSFER_QUEUE, activities=steps.all())
+    bytes_mover = Worker(
+        temporal_client,
+        task_queue=TRANSFER_QUEUE,
+        activities=steps.all(),
+        max_heartbeat_throttle_interval=timedelta(seconds=0.2),
+    )
     made = Migration(temporal_client, steps)
     async with workflows, bytes_mover:
         yield made

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from platforms.vsphere.source import VsphereSource
-from platforms.xapi.target import XapiTarget
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -35,6 +33,8 @@ from contracts.config import Config, TemporalConfig, config_path, load_config
 from contracts.errors import FerryError
 from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
 from disks.store import Store
+from platforms.vsphere.source import VsphereSource
+from platforms.xapi.target import XapiTarget
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
 

@@ -42,6 +42,8 @@ class FrozenVsphereDisk:
 
     def changed_since(self, landmark: str) -> list[Extent]:
         """By change tracking, where it can be believed."""
+        if not self._disk.change_id:
+            raise FerryError("vsphere.change_tracking_unusable", f"{self._disk.slot}: the disk has no change id")
         then, now = Landmark.parse(landmark), Landmark.parse(self._disk.change_id)
         reason = distrust(then, now)
         if reason:
@@ -55,7 +57,7 @@ class FrozenVsphereDisk:
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer."""
-        if offset + len(buffer) > self.capacity:
+        if offset < 0 or offset + len(buffer) > self.capacity:
             raise ValueError(f"{offset}+{len(buffer)} is past the end of a {self.capacity}-byte disk")
         self._file.read_into(offset, buffer)
 

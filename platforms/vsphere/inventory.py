@@ -12,7 +12,7 @@ from contracts.names import OwnerKey
 PATHS = (
     "name", "config.instanceUuid", "config.uuid", "config.firmware", "config.bootOptions", "config.guestId",
     "config.guestFullName", "config.annotation", "config.extraConfig", "config.changeTrackingEnabled",
-    "config.template",
+    "config.template", "runtime.host",
     "config.hardware.device", "config.hardware.numCPU", "config.hardware.numCoresPerSocket", "config.hardware.memoryMB",
     "capability.changeTrackingSupported", "runtime.powerState", "runtime.connectionState",
     "runtime.consolidationNeeded", "guest.toolsRunningStatus", "snapshot.rootSnapshotList",
@@ -24,7 +24,7 @@ SUMMARY_PATHS = (
 )  # fmt: skip
 
 SNAPSHOT_PREFIX = "ferry-"
-_POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
+POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
 _CONTROLLERS = (
     (vim.vm.device.VirtualSATAController, "sata", 0),
     (vim.vm.device.VirtualIDEController, "ide", 1),
@@ -33,13 +33,23 @@ _CONTROLLERS = (
 )
 """In the order in which VMware boots from them (vsphere.md §4)."""
 
+_RAW = (
+    vim.vm.device.VirtualDisk.RawDiskMappingVer1BackingInfo,
+    vim.vm.device.VirtualDisk.RawDiskVer2BackingInfo,
+    vim.vm.device.VirtualDisk.PartitionedRawDiskVer2BackingInfo,
+)
 
-def machine_of(source: str, ref: Any, properties: dict[str, Any], stores: dict[str, str]) -> Machine:
+
+def machine_of(
+    source: str, ref: Any, properties: dict[str, Any], stores: dict[str, str], networks: dict[str, str], host: str = ""
+) -> Machine:
     """Everything that the migration must know.
 
     Args:
         properties: of :data:`PATHS`.
         stores: datastore name to its type.
+        networks: key of a distributed port group, or id of an opaque network, to its name.
+        host: name of the host that it is on.
     """
     devices = list(properties.get("config.hardware.device") or [])
     extra = extra_config(properties)
@@ -55,7 +65,7 @@ def machine_of(source: str, ref: Any, properties: dict[str, Any], stores: dict[s
         machine_id=properties["config.instanceUuid"],
         ref=ref._moId,
         name=properties["name"],
-        power=_POWER[properties["runtime.powerState"]],
+        power=POWER[properties["runtime.powerState"]],
         firmware=Firmware.UEFI if properties.get("config.firmware") == "efi" else Firmware.BIOS,
         secure_boot=bool(boot is not None and boot.efiSecureBootEnabled),
         bios_uuid=properties.get("config.uuid") or "",
@@ -66,9 +76,10 @@ def machine_of(source: str, ref: Any, properties: dict[str, Any], stores: dict[s
         guest_name=properties.get("config.guestFullName") or "",
         tools_running=properties.get("guest.toolsRunningStatus") == "guestToolsRunning",
         description=properties.get("config.annotation") or "",
+        host=host,
         has_cdrom=bool(cdroms),
         mounted_iso=isos[0] if isos else None,
-        nics=tuple(nics_of(devices)),
+        nics=tuple(nics_of(devices, networks)),
         disks=tuple(disks_of(devices, stores)),
         foreign_snapshots=tuple(foreign),
         our_snapshots=tuple(ours),
@@ -91,7 +102,7 @@ def summary_of(ref: Any, properties: dict[str, Any]) -> MachineSummary:
         name=properties["name"],
         machine_id=properties["config.instanceUuid"],
         ref=ref._moId,
-        power=_POWER[properties["runtime.powerState"]],
+        power=POWER[properties["runtime.powerState"]],
         guest_name=properties.get("config.guestFullName") or "",
         cpus=properties.get("config.hardware.numCPU") or 0,
         memory=(properties.get("config.hardware.memoryMB") or 0) << 20,
@@ -143,6 +154,11 @@ def migration_of(snapshot: Any) -> str | None:
         return None
 
 
+def is_final(snapshot: Any) -> bool:
+    """Whether one of ours was taken of a machine that was off for good."""
+    return bool(json.loads(snapshot.description).get("final"))
+
+
 def snapshot_names(properties: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Names of Ferry's snapshots, and of everybody else's."""
     ours: list[str] = []
@@ -152,7 +168,7 @@ def snapshot_names(properties: dict[str, Any]) -> tuple[list[str], list[str]]:
     return ours, foreign
 
 
-def nics_of(devices: list[Any]) -> list[Nic]:
+def nics_of(devices: list[Any], networks: dict[str, str]) -> list[Nic]:
     """In the order of their keys; a MAC set by hand is as good as any."""
     cards = sorted(
         (each for each in devices if isinstance(each, vim.vm.device.VirtualEthernetCard)), key=lambda each: each.key
@@ -161,7 +177,7 @@ def nics_of(devices: list[Any]) -> list[Nic]:
         Nic(
             index=index,
             mac=card.macAddress,
-            network=_network_of(card),
+            network=_network_of(card, networks),
             label=card.deviceInfo.label if card.deviceInfo is not None else "",
             connected_at_start=bool(card.connectable is not None and card.connectable.startConnected),
         )
@@ -169,18 +185,28 @@ def nics_of(devices: list[Any]) -> list[Nic]:
     ]
 
 
-def _network_of(card: Any) -> str:
-    backing = card.backing
+def far_network(device: Any) -> str:
+    """The key or id of a NIC's network that is named elsewhere; empty for one that names itself."""
+    backing = getattr(device, "backing", None)
     if isinstance(backing, vim.vm.device.VirtualEthernetCard.DistributedVirtualPortBackingInfo):
-        return str(backing.port.portgroupKey)
-    if card.deviceInfo is not None and isinstance(backing, vim.vm.device.VirtualEthernetCard.OpaqueNetworkBackingInfo):
-        return str(card.deviceInfo.summary)
-    return str(getattr(backing, "deviceName", ""))
+        return str(backing.port.portgroupKey or "")
+    if isinstance(backing, vim.vm.device.VirtualEthernetCard.OpaqueNetworkBackingInfo):
+        return str(backing.opaqueNetworkId)
+    return ""
+
+
+def _network_of(card: Any, networks: dict[str, str]) -> str:
+    far = far_network(card)
+    return networks.get(far, far) if far else str(getattr(card.backing, "deviceName", None) or "")
 
 
 def disks_of(devices: list[Any], stores: dict[str, str]) -> list[SourceDisk]:
     """In the order in which VMware finds them: kind of controller, bus, unit."""
     places = {device.key: place for device in devices if (place := _controller_place(device)) is not None}
+    shared = {
+        each.key for each in devices
+        if isinstance(each, vim.vm.device.VirtualSCSIController) and each.sharedBus not in (None, "noSharing")
+    }  # fmt: skip
     found: list[tuple[tuple[int, int, int], SourceDisk]] = []
     for disk in devices:
         if not isinstance(disk, vim.vm.device.VirtualDisk):
@@ -188,7 +214,8 @@ def disks_of(devices: list[Any], stores: dict[str, str]) -> list[SourceDisk]:
         order, name, bus = places.get(disk.controllerKey, (9, "unknown", 0))
         backing: Any = disk.backing
         store = datastore_of(getattr(backing, "fileName", ""))
-        slot = f"{name}{bus}:{disk.unitNumber}"
+        unit = disk.unitNumber or 0
+        slot = f"{name}{bus}:{unit}"
         uuid = str(getattr(backing, "uuid", None) or "")
         found.append(
             (
@@ -204,7 +231,7 @@ def disks_of(devices: list[Any], stores: dict[str, str]) -> list[SourceDisk]:
                     file=str(getattr(backing, "fileName", "")),
                     thin=bool(getattr(backing, "thinProvisioned", False)),
                     change_tracked=bool(getattr(backing, "changeId", None)),
-                    obstacle=_obstacle(disk, backing),
+                    obstacle=_obstacle(backing, bus_is_shared=disk.controllerKey in shared),
                 ),
             )
         )
@@ -234,11 +261,10 @@ def _controller_place(device: Any) -> tuple[int, str, int] | None:
     return None
 
 
-def _obstacle(disk: Any, backing: Any) -> str | None:
-    raw = vim.vm.device.VirtualDisk.RawDiskMappingVer1BackingInfo
-    if isinstance(backing, raw):
+def _obstacle(backing: Any, *, bus_is_shared: bool) -> str | None:
+    if isinstance(backing, _RAW):
         return "preflight.rdm_disk"
-    if getattr(backing, "sharing", None) == "sharingMultiWriter":
+    if bus_is_shared or getattr(backing, "sharing", None) == "sharingMultiWriter":
         return "preflight.multi_writer_disk"
     if str(getattr(backing, "diskMode", "persistent")).startswith("independent"):
         return "preflight.independent_disk"

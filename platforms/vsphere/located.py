@@ -1,6 +1,5 @@
 """A machine found on the source: by name, instanceUuid or moref; afterwards always by instanceUuid."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,12 @@ from platforms.vsphere.session import Session
 
 @dataclass(frozen=True)
 class Located:
-    """Where a machine is. ``datacenter`` is its whole inventory path, as `/folder` wants it."""
+    """Where a machine is. ``datacenter`` is its whole inventory path, as `/folder` wants it; ``folder`` its parent."""
 
     ref: Any
     name: str
     datacenter: str
+    folder: Any = None
 
     def managed(self, instance: Any) -> Any:
         """The machine on the session of that ServiceInstance."""
@@ -31,22 +31,36 @@ class Located:
             FerryError: ``vm.gone``; ``vsphere.unreachable`` while its host is not connected.
         """
         found = read_one(session, self.ref, PATHS, f"read {self.name}")
-        if "config.instanceUuid" not in found:
+        state = found.get("runtime.connectionState", "connected")
+        if "config.instanceUuid" not in found or state != "connected":
             # config is unset for inaccessible and orphaned VMs (vsphere.md §4)
-            raise FerryError("vsphere.unreachable", f"{self.name} shows no configuration: is its host connected?")
+            raise FerryError("vsphere.unreachable", f"{self.name} is {state}: is its host connected?")
         return found
 
 
-def by_id(session: Session, machine_id: str) -> Located:
-    """By instanceUuid. Raises ``vm.gone``."""
+def by_id(session: Session, machine_id: str, known: Located | None = None) -> Located:
+    """By instanceUuid. Raises ``vm.gone``.
+
+    Args:
+        known: where it was last: one call tells whether it is still there, since names and morefs change when a
+            machine is renamed, moved or registered again.
+    """
+    if known is not None:
+        try:
+            told = read_one(session, known.ref, ["config.instanceUuid", "name", "parent"], f"find {known.name}")
+        except FerryError as error:
+            if error.code != "vm.gone":
+                raise
+        else:
+            if told.get("config.instanceUuid") == machine_id and told.get("parent") == known.folder:
+                return Located(known.ref, told["name"], known.datacenter, known.folder)
     ref = session.call(
         "find the VM",
         lambda instance: instance.RetrieveContent().searchIndex.FindByUuid(None, machine_id, True, True),
     )
     if ref is None:
         raise FerryError("vm.gone", f"no VM has the instanceUuid {machine_id}")
-    name = read_one(session, ref, ["name"], "read its name")["name"]
-    return Located(ref, name, _datacenter_of(session, ref))
+    return _located(session, ref)
 
 
 def by_anything(session: Session, vm: str) -> Located:
@@ -62,8 +76,12 @@ def by_anything(session: Session, vm: str) -> Located:
     if len(found) > 1:
         told = ", ".join(f"{properties.get('config.instanceUuid')} ({ref._moId})" for ref, properties in found)
         raise FerryError("vm.ambiguous", f"{len(found)} VMs are called {wanted!r}: {told}")
-    ref, properties = found[0]
-    return Located(ref, properties["name"], _datacenter_of(session, ref))
+    return _located(session, found[0][0])
+
+
+def _located(session: Session, ref: Any) -> Located:
+    told = read_one(session, ref, ["name", "parent"], "find the VM")
+    return Located(ref, told["name"], _datacenter_of(session, ref), told.get("parent"))
 
 
 def _datacenter_of(session: Session, ref: Any) -> str:
@@ -75,7 +93,7 @@ def _datacenter_of(session: Session, ref: Any) -> str:
         parent = found.get("parent")
         inside = inside or isinstance(ref, vim.Datacenter)
         if inside and parent is not None:
-            names.insert(0, re.sub(r"%2f", "/", found["name"], flags=re.IGNORECASE))
+            names.insert(0, found["name"])
         if parent is None:
             break
         ref = parent

@@ -12,16 +12,23 @@ from platforms.vsphere.session import Session
 
 pc: Any = vmodl.query.PropertyCollector
 PAGE = 250
-POLL = 0.2
+FIRST_POLL, MOST_POLL = 0.1, 5.0
+"""Seconds between two looks at a task: a removal may take hours, and nobody asks a vCenter five times a second."""
+SILENCE = 120.0
+"""Seconds in which a host may answer nothing (hostd restarts) while one of its tasks is awaited."""
 
 
 def read_one(session: Session, ref: Any, paths: Sequence[str], doing: str) -> dict[str, Any]:
     """The properties of one object that are set.
 
     Raises:
-        FerryError: ``vm.gone`` when it is not there.
+        FerryError: ``vm.gone`` when it is not there; ``vsphere.no_permission`` when a property may not be read,
+            since a mark or a snapshot that is not seen is not one that is not there.
     """
-    found = _read(session, [pc.ObjectSpec(obj=ref, skip=False)], type(ref), paths, doing)
+    objects = [pc.ObjectSpec(obj=ref, skip=False)]
+    found = session.call(
+        doing, lambda instance: _pages(instance.RetrieveContent(), objects, type(ref), paths, whole=True)
+    )
     if not found:
         raise FerryError("vm.gone", f"cannot {doing}: it is not there")
     return found[0][1]
@@ -42,18 +49,20 @@ def read_all(session: Session, kind: Any, paths: Sequence[str], doing: str) -> l
     return session.call(doing, work)
 
 
-def _read(
-    session: Session, objects: list[Any], kind: Any, paths: Sequence[str], doing: str
+def _pages(
+    content: Any, objects: list[Any], kind: Any, paths: Sequence[str], *, whole: bool = False
 ) -> list[tuple[Any, dict[str, Any]]]:
-    return session.call(doing, lambda instance: _pages(instance.RetrieveContent(), objects, kind, paths))
-
-
-def _pages(content: Any, objects: list[Any], kind: Any, paths: Sequence[str]) -> list[tuple[Any, dict[str, Any]]]:
     collector = content.propertyCollector
     spec = pc.FilterSpec(objectSet=objects, propSet=[pc.PropertySpec(type=kind, all=False, pathSet=list(paths))])
     found: list[tuple[Any, dict[str, Any]]] = []
     page = collector.RetrievePropertiesEx([spec], pc.RetrieveOptions(maxObjects=PAGE))
     while page is not None:
+        forbidden = [
+            lack.fault for each in page.objects or [] for lack in each.missingSet or []
+            if isinstance(lack.fault, vmodl.fault.SecurityError)
+        ]  # fmt: skip
+        if whole and forbidden:
+            raise forbidden[0]
         found += [(each.obj, {prop.name: prop.val for prop in each.propSet or []}) for each in page.objects or []]
         if not page.token:
             break
@@ -70,21 +79,26 @@ def finished(session: Session, task: Any, doing: str, *, patience: float) -> Any
         FerryError: of the task's fault; ``vsphere.busy`` when the patience (seconds) is over: it goes on by itself,
             and the next attempt finds what it did.
     """
-    deadline = time.monotonic() + patience
+    began = heard = time.monotonic()
+    pause = FIRST_POLL
     while True:
         try:
             info = read_one(session, task, ["info.state", "info.error", "info.result"], doing)
+            heard = time.monotonic()
         except FerryError as error:
             if error.code == "vm.gone":
                 return None
-            raise
+            if error.code != "vsphere.unreachable" or time.monotonic() - heard > SILENCE:
+                raise
+            info = {}
         if info.get("info.state") == "success":
             return info.get("info.result")
         if info.get("info.state") == "error":
             raise translated(info["info.error"], doing)
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > patience:
             raise FerryError("vsphere.busy", f"cannot {doing}: the task still runs after {patience:.0f} s")
-        time.sleep(POLL)
+        time.sleep(pause)
+        pause = min(MOST_POLL, pause * 1.3)
 
 
 VM = vim.VirtualMachine

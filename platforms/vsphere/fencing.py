@@ -1,0 +1,65 @@
+"""The fence around a machine that is off for good: what would bring it back onto the network by itself (SAFETY 16)."""
+
+import json
+from typing import Any
+
+from pyVmomi import vim
+
+from contracts.steps import FenceJournal
+from platforms.vsphere import inventory
+from platforms.vsphere.configuring import options, reconfigure
+from platforms.vsphere.located import Located
+from platforms.vsphere.session import Session
+
+FENCE_KEY = "ferry.fence"
+"""extraConfig: what the fence changed, written in the same call that changes it."""
+
+
+def fence(session: Session, vm: Located) -> FenceJournal:
+    """NICs that would connect at power-on no longer do.
+
+    HA, DRS and auto-start overrides and the template mark are not made yet: a machine that somebody or something
+    starts comes up without network.
+    """
+    properties = vm.properties(session)
+    journal = _journal_of(properties)
+    cards = [card for card in _cards(properties) if card.connectable.startConnected]
+    if cards:
+        journal.update({str(card.key): "startConnected" for card in cards})
+        _connect_at_start(session, vm, cards, False, json.dumps(journal), "disconnect its NICs at start")
+    return FenceJournal(changes={f"NIC {key}": change for key, change in sorted(journal.items())})
+
+
+def unfence(session: Session, vm: Located, journal: FenceJournal) -> None:
+    """The machine's own journal counts too: an attempt to fence that died told nobody else."""
+    properties = vm.properties(session)
+    keys = set(_journal_of(properties)) | {name.removeprefix("NIC ") for name in journal.changes}
+    cards = [card for card in _cards(properties) if str(card.key) in keys and not card.connectable.startConnected]
+    if cards or FENCE_KEY in inventory.extra_config(properties):
+        _connect_at_start(session, vm, cards, True, "", "connect its NICs at start again")
+
+
+def _cards(properties: dict[str, Any]) -> list[Any]:
+    return [
+        each for each in properties["config.hardware.device"]
+        if isinstance(each, vim.vm.device.VirtualEthernetCard) and each.connectable is not None
+    ]  # fmt: skip
+
+
+def _connect_at_start(
+    session: Session, vm: Located, cards: list[Any], connected: bool, journal: str, doing: str
+) -> None:
+    edits = []
+    for card in cards:
+        card.connectable.startConnected = connected
+        edits.append(vim.vm.device.VirtualDeviceSpec(operation="edit", device=card))
+    spec = vim.vm.ConfigSpec(deviceChange=edits, extraConfig=options({FENCE_KEY: journal}))
+    reconfigure(session, vm, spec, doing)
+
+
+def _journal_of(properties: dict[str, Any]) -> dict[str, str]:
+    told = inventory.extra_config(properties).get(FENCE_KEY, "")
+    try:
+        return {str(key): str(value) for key, value in json.loads(told).items()} if told else {}
+    except (ValueError, AttributeError):
+        return {}

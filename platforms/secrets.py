@@ -45,5 +45,8 @@ def _from_keyring(name: str) -> str | None:
             "config.secret_missing", "keyring: needs the Python package of that name beside Ferry; or use file:"
         ) from None
     service, _, user = name.partition("/")
-    found = keyring.get_password(service, user)
+    try:
+        found = keyring.get_password(service, user)
+    except Exception as error:  # each backend has errors of its own; none may carry what it holds
+        raise FerryError("config.secret_missing", f"the keyring does not open: {type(error).__name__}") from None
     return None if found is None else str(found)

@@ -17,7 +17,7 @@ help: ## list the chores
 env: .venv/.stamp ## the Python environment, from the lock
 
 setup: env ## environment and Temporal server; says where things are
-	@$(PY) -m starter.temporal_server
+	@$(PY) -m starter.temporal_cli
 
 demo: env ## one migration, end to end, with a worker killed on the way
 	@.venv/bin/ferry demo $(ARGS)

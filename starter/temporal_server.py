@@ -1,111 +1,35 @@
-"""The Temporal dev server of demos, tests and small installations: found or built, started, killed, restarted."""
+"""The Temporal dev server of demos, tests and small installations: started, killed, restarted on the same file."""
 
 import asyncio
-import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
 from contracts.errors import FerryError
+from starter.temporal_cli import find_temporal_cli
 
-TOOLS = Path(__file__).resolve().parent.parent / "tools" / "temporal"
 READY_WITHIN = 60.0
-DOWNLOAD_WITHIN = 120.0
-
-
-def find_temporal_cli() -> Path:
-    """The `temporal` program: ``TEMPORAL_CLI``, else on PATH, else cached, else downloaded, else built with Go.
-
-    Raises:
-        FerryError: ``temporal.no_server``, telling all the ways to get one.
-    """
-    if named := os.environ.get("TEMPORAL_CLI"):
-        if os.access(named, os.X_OK):
-            return Path(named)
-        raise FerryError("temporal.no_server", f"TEMPORAL_CLI names {named}, which cannot be run")
-    if found := shutil.which("temporal"):
-        return Path(found)
-    cached = _cache() / "temporal"
-    if cached.exists():
-        return cached
-    return _downloaded(cached) or _built(cached) or _missing()
-
-
-def _cache() -> Path:
-    """A folder per pinned version, outside the clone: a second clone builds nothing."""
-    pinned = (TOOLS / "go.sum").read_bytes() if (TOOLS / "go.sum").exists() else b""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "ferry" / f"temporal-{hashlib.sha256(pinned).hexdigest()[:12]}"
-
-
-def _downloaded(cached: Path) -> Path | None:
-    """The SDK's own download; None where the network does not allow it."""
-    from temporalio.testing import WorkflowEnvironment
-
-    _say("downloading the Temporal dev server (the SDK's own download) …")
-    cached.parent.mkdir(parents=True, exist_ok=True)
-
-    async def fetch() -> None:
-        environment = await WorkflowEnvironment.start_local(download_dest_dir=str(cached.parent))
-        await environment.shutdown()
-
-    try:
-        asyncio.run(asyncio.wait_for(fetch(), DOWNLOAD_WITHIN))
-    except (RuntimeError, OSError, TimeoutError):
-        _say("… not to be had that way")
-        return None
-    for each in sorted(cached.parent.iterdir()):
-        if each.name.startswith("temporal-sdk") and os.access(each, os.X_OK):
-            each.rename(cached)
-            return cached
-    return None
-
-
-def _built(cached: Path) -> Path | None:
-    """``go install`` of the pinned module; None where there is no Go, or it fails."""
-    go = shutil.which("go")
-    if go is None or not (TOOLS / "go.mod").exists():
-        return None
-    _say("building the Temporal dev server with Go: about three minutes, once …")
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    built = subprocess.run(
-        [go, "install", "tool"],
-        cwd=TOOLS,
-        env={**os.environ, "GOBIN": str(cached.parent), "GOFLAGS": "-mod=mod -buildvcs=false"},
-        stdout=sys.stderr,
-        check=False,
-    )
-    if built.returncode or not cached.exists():
-        _say(f"… go install ended with {built.returncode}")
-        return None
-    _say(f"… built in {time.monotonic() - began:.0f} s: {cached}")
-    return cached
-
-
-def _missing() -> Path:
-    raise FerryError(
-        "temporal.no_server",
-        "no Temporal server: put `temporal` on PATH, name it in TEMPORAL_CLI, or install Go so that it can be built",
-    )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+"""Seconds. On an idle machine it takes one or two."""
+STOP_WITHIN = 10.0
+ANSWER_WITHIN = 5.0
+PORTS_TRIED = 3
 
 
 class DevServer:
-    """One server on loopback, its state in a file: it survives :meth:`kill` and :meth:`restart`."""
+    """One server on loopback, its state in ``folder``: it survives :meth:`kill` and :meth:`restart`.
+
+    ``with DevServer(tmp_path) as server: await Client.connect(server.address)``. All calls block.
+    """
 
     def __init__(self, folder: Path, *, cli: Path | None = None, port: int = 0) -> None:
         self._folder = folder
         self._cli = cli or find_temporal_cli()
+        self._port_is_ours_to_choose = not port
         self.port = port or _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +38,11 @@ class DevServer:
     def address(self) -> str:
         """``127.0.0.1:PORT``."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> "DevServer":
         self.start()
@@ -125,31 +54,23 @@ class DevServer:
         self.stop()
 
     def start(self) -> None:
-        """Start it, and return when it answers.
+        """Start it, and return when its namespace answers; one that runs is left as it is.
 
         Raises:
             FerryError: ``temporal.unreachable`` with the end of its log.
         """
-        log = self._folder / "temporal.log"
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [
-                    str(self._cli), "server", "start-dev", "--headless", "--ip", "127.0.0.1",
-                    "--port", str(self.port), "--db-filename", str(self._folder / "temporal.db"),
-                    # The default journal is five times slower (temporal.md §0).
-                    "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
-                    "--log-level", "warn",
-                ],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if _answers(self.port) and asyncio.run(_serves(self.address)):
+        if self.running:
+            return
+        tries = PORTS_TRIED if self._port_is_ours_to_choose else 1
+        for _ in range(tries):
+            log_end = self._try_to_start()
+            if log_end is None:
+                self._port_is_ours_to_choose = False  # clients know it now
                 return
-            time.sleep(0.1)
-        self.stop()
-        tail = log.read_text(errors="replace")[-2000:]
-        raise FerryError("temporal.unreachable", f"the dev server did not come up; its log ends:\n{tail}")
+            if "address already in use" not in log_end:
+                break
+            self.port = _free_port() if self._port_is_ours_to_choose else self.port
+        raise FerryError("temporal.unreachable", f"the dev server did not come up; its log ends:\n{log_end}")
 
     def stop(self) -> None:
         """End it in order, or hard after ten seconds."""
@@ -160,8 +81,36 @@ class DevServer:
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start again on the same port and file."""
+        """Start again on the same port and file, ended before in whatever way."""
+        self.stop()
         self.start()
+
+    def _try_to_start(self) -> str | None:
+        """None when it answers, else the end of its log."""
+        if _port_open(self.port):  # another's server would answer for ours, until ours finds out and ends
+            return f"listen 127.0.0.1:{self.port}: address already in use"
+        log = self._folder / "temporal.log"
+        # Nobody's own TEMPORAL_* settings, certificates or profiles: this server is as it is written here.
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("TEMPORAL_")}
+        with log.open("ab") as out:
+            before = out.tell()
+            self._process = subprocess.Popen(
+                [
+                    str(self._cli), "server", "start-dev", "--headless", "--ip", "127.0.0.1",
+                    "--port", str(self.port), "--db-filename", str(self._folder / "temporal.db"),
+                    # The default journal is five times slower (temporal.md §0).
+                    "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
+                    "--log-level", "warn",
+                ],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline and self.running:
+            if _port_open(self.port) and _serves(self.address):
+                return None
+            time.sleep(0.05)
+        self.stop()
+        return log.read_bytes()[before:][-2000:].decode(errors="replace")
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -169,7 +118,7 @@ class DevServer:
             return
         process.send_signal(how)
         try:
-            process.wait(10)
+            process.wait(STOP_WITHIN)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -182,36 +131,28 @@ def _free_port() -> int:
         return port
 
 
-def _answers(port: int) -> bool:
+def _port_open(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def _serves(address: str) -> bool:
+def _serves(address: str) -> bool:
     """Whether the default namespace answers: the port is open before that."""
     from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
     from temporalio.client import Client
+    from temporalio.service import RPCError
 
-    try:
+    async def ask() -> None:
         client = await Client.connect(address)
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
-    except Exception:
+
+    async def ask_with_deadline() -> None:
+        await asyncio.wait_for(ask(), ANSWER_WITHIN)
+
+    try:
+        with ThreadPoolExecutor(1) as apart:  # the caller may be inside an event loop
+            apart.submit(asyncio.run, ask_with_deadline()).result()
+    except (RPCError, RuntimeError, OSError, TimeoutError):
         return False
     return True
-
-
-def main() -> int:
-    """``make setup``: say where things are."""
-    try:
-        cli = find_temporal_cli()
-    except FerryError as error:
-        _say(f"error[{error.code}]: {error.message}")
-        return 1
-    here = Path(sys.executable).parent
-    print(f"ferry     {here / 'ferry'}\npython    {here / 'python'}\ntemporal  {cli.parent}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,7 +23,7 @@ def require_tool(name: str, package: str) -> str:
 @pytest.fixture(scope="session")
 def temporal_cli() -> Path:
     """The Temporal program; without it nothing of worth can be tested, so its absence is a failure."""
-    from starter.temporal_server import find_temporal_cli
+    from starter.temporal_cli import find_temporal_cli
 
     return find_temporal_cli()
 

@@ -13,10 +13,15 @@ NIC = device.VirtualEthernetCard
 
 def disk(key, controller, unit, **backing):
     kind = backing.pop("kind", FLAT)
+    usual = {"fileName": f"[nfs1] vm/{key}.vmdk", "uuid": f"6000C29-{key}", "diskMode": "persistent"}
     return device.VirtualDisk(
-        key=key, controllerKey=controller, unitNumber=unit, capacityInBytes=1 << 20, capacityInKB=1 << 10,
-        backing=kind(**{"fileName": f"[nfs1] vm/{key}.vmdk", "uuid": f"6000C29-{key}", "diskMode": "persistent", **backing}),
-    )  # fmt: skip
+        key=key,
+        controllerKey=controller,
+        unitNumber=unit,
+        capacityInBytes=1 << 20,
+        capacityInKB=1 << 10,
+        backing=kind(**{**usual, **backing}),
+    )
 
 
 SCSI = device.ParaVirtualSCSIController(key=1000, busNumber=0, sharedBus="noSharing")
@@ -90,9 +95,12 @@ def test_a_disk_on_a_shared_bus_is_shared(sharing):
 
 def card(key, mac, backing, **more):
     return device.VirtualVmxnet3(
-        key=key, macAddress=mac, backing=backing, deviceInfo=vim.Description(label=f"Network adapter {key}", summary="s"),
+        key=key,
+        macAddress=mac,
+        backing=backing,
+        deviceInfo=vim.Description(label=f"Network adapter {key}", summary="s"),
         connectable=device.VirtualDevice.ConnectInfo(startConnected=more.get("connected", True)),
-    )  # fmt: skip
+    )
 
 
 def test_nics_come_in_the_order_of_their_keys_with_the_names_of_their_networks():
@@ -134,7 +142,10 @@ def test_a_snapshot_is_ours_only_by_name_and_description_both():
     [
         ({}, None),
         ({"ferry.migration": ""}, None),
-        ({"ferry.migration": "m", "ferry.workflow": "w", "ferry.epoch": "3"}, OwnerMark(migration="m", workflow="w", epoch=3)),
+        (
+            {"ferry.migration": "m", "ferry.workflow": "w", "ferry.epoch": "3"},
+            OwnerMark(migration="m", workflow="w", epoch=3),
+        ),
         ({"ferry.migration": "m", "ferry.epoch": "junk"}, OwnerMark(migration="m", workflow="", epoch=0)),
     ],
 )  # fmt: skip

@@ -59,8 +59,14 @@ def test_a_disk_that_is_not_what_it_was_is_not_believed(changed, reason):
 
 def answers(*told):
     """A query that gives these answers: start of each, length, areas; and notes what it was asked."""
-    by_start = {start: SimpleNamespace(startOffset=start, length=length, changedArea=[
-        SimpleNamespace(start=first, length=size) for first, size in areas]) for start, length, areas in told}  # fmt: skip
+    by_start = {
+        start: SimpleNamespace(
+            startOffset=start,
+            length=length,
+            changedArea=[SimpleNamespace(start=first, length=size) for first, size in areas],
+        )
+        for start, length, areas in told
+    }
     asked = []
 
     def query(start, change_id):

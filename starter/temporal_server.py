@@ -30,7 +30,7 @@ class DevServer:
         self._folder = folder
         self._cli = cli or find_temporal_cli()
         self._port_is_ours_to_choose = not port
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -69,7 +69,7 @@ class DevServer:
                 return
             if "address already in use" not in log_end:
                 break
-            self.port = _free_port() if self._port_is_ours_to_choose else self.port
+            self.port = free_port() if self._port_is_ours_to_choose else self.port
         raise FerryError("temporal.unreachable", f"the dev server did not come up; its log ends:\n{log_end}")
 
     def stop(self) -> None:
@@ -124,7 +124,8 @@ class DevServer:
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -39,7 +39,7 @@ test: env lint types imports ## all of CI
 test-e2e: env ## the by-hand run, judged by qemu-img
 	@$(PY) -m pytest tests/end_to_end
 
-test-vcsim: env ## our client against govmomi's simulator
+test-vcsim: env ## our client against vcsim, govmomi's simulator (needs Go)
 	@$(PY) -m pytest tests/conformance/test_vcsim.py
 
 test-long: env ## what takes long

@@ -1,6 +1,7 @@
 """The way to Temporal: its own profiles and variables win, then ferry.toml, then the dev server's address."""
 
 import asyncio
+import os
 import re
 from typing import Any
 
@@ -25,7 +26,8 @@ def connect_options(temporal: TemporalConfig) -> dict[str, Any]:
         FerryError: ``config.invalid`` for a Temporal profile that cannot be read.
     """
     try:
-        options: dict[str, Any] = dict(ClientConfigProfile.load().to_client_connect_config())
+        profile = ClientConfigProfile.load(override_env_vars=dict(os.environ))
+        options: dict[str, Any] = dict(profile.to_client_connect_config())
     except Exception as error:  # the SDK raises what its Rust part gives: RuntimeError, ValueError
         raise FerryError("config.invalid", f"Temporal's own configuration: {error}") from None
     options.setdefault("target_host", temporal.address or DEV_SERVER)

@@ -8,6 +8,8 @@ VM = "web01"
 DATASTORE = "nfs1"
 SLOTS = ("scsi0:0", "scsi0:1")
 WRITES_MIB_PER_S = 2
+WRITES_SPAN_MIB = 16
+"""Of each disk, and its last sector: what is written is a part of the disk, so that deltas are smaller than it."""
 
 _INVENTORY = """\
 vsphere:
@@ -22,7 +24,7 @@ vsphere:
       nics: [{{network: VM Network, mac: "00:50:56:aa:00:01"}}]
       disks:
 {disks}
-      guest: {{tools: running, writes_mib_per_s: {writes}}}
+      guest: {{tools: running, writes_mib_per_s: {writes}, writes_span_mib: {span}}}
 xcpng:
   pool: lab
   srs: [{{name: local-ext, type: ext, size_gib: 4096}}]
@@ -43,5 +45,9 @@ def make_lab(folder: Path) -> Path:
             f"        - {{image: images/{name}, datastore: {DATASTORE}, controller: {controller}, unit: {unit}}}"
         )
     inventory = folder / "inventory.yaml"
-    inventory.write_text(_INVENTORY.format(datastore=DATASTORE, vm=VM, disks="\n".join(disks), writes=WRITES_MIB_PER_S))
+    inventory.write_text(
+        _INVENTORY.format(
+            datastore=DATASTORE, vm=VM, disks="\n".join(disks), writes=WRITES_MIB_PER_S, span=WRITES_SPAN_MIB
+        )
+    )
     return inventory

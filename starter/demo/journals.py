@@ -14,6 +14,11 @@ def segments_in_journal(store: Path) -> dict[str, int]:
     return {file.parent.name: _events(file)["done"] for file in _journals(store)}
 
 
+def bytes_under_way(store: Path) -> bool:
+    """Whether some disk is in the middle of a segment: a crash now means that it is sent again."""
+    return any(_last_event(file) == "sending" for file in _journals(store))
+
+
 def in_initial_sync(store: Path) -> bool:
     """Whether the first pass has begun on some disk and was closed on none."""
     events = [_events(file) for file in _journals(store)]
@@ -26,12 +31,19 @@ def _journals(store: Path) -> Iterator[Path]:
 
 def _events(file: Path) -> Counter[str]:
     """How often each event is there; a line that is being written does not count."""
-    found: Counter[str] = Counter()
+    return Counter(_in_order(file))
+
+
+def _last_event(file: Path) -> str:
+    events = list(_in_order(file))
+    return events[-1] if events else ""
+
+
+def _in_order(file: Path) -> Iterator[str]:
     for line in file.read_bytes().split(b"\n"):
         try:
             record = json.loads(line)
         except ValueError:
             continue
         if isinstance(record, dict):
-            found[str(record.get("event"))] += 1
-    return found
+            yield str(record.get("event"))

@@ -12,7 +12,7 @@ from contracts.sizes import spoken_size
 from starter.beginning import begin, request_of
 from starter.demo.comparing import disks_equal
 from starter.demo.inventory import DATASTORE, SLOTS, VM
-from starter.demo.journals import in_initial_sync, segments_in_journal
+from starter.demo.journals import bytes_under_way, in_initial_sync, segments_in_journal
 from starter.demo.stage import Stage
 from starter.demo.telling import Teller
 from starter.demo.verdict import Outcome
@@ -69,7 +69,8 @@ async def story(stage: Stage, teller: Teller) -> Outcome:
     teller.say(f"it waits for a human. `ferry status {VM}` shows:\n")
     teller.show(migration_view(asked))
     await approve(client, asked, who="demo", note="it is only a demo")
-    teller.say(f"\nferry approve {VM}: the source is shut down, the last delta copied, the target started, all proven")
+    teller.show("")
+    teller.say(f"ferry approve {VM}: the source is shut down, the last delta copied, the target started, all proven")
     ended = await _guarded(stage, watch(client, workflow, teller.shown, until_human=True))
     if ended.report is None:
         raise _needs_human(ended)
@@ -87,17 +88,19 @@ async def story(stage: Stage, teller: Teller) -> Outcome:
 
 
 async def _segments_durable(client: Client, stage: Stage, teller: Teller, workflow: str) -> dict[str, int]:
-    """Return as soon as each disk has its segments in the journal."""
-    deadline = asyncio.get_running_loop().time() + KILL_WITHIN
+    """Return as soon as each disk has its segments in the journal, and one is in the middle of the next."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + KILL_WITHIN
     watching = asyncio.create_task(watch(client, workflow, teller.shown, until_human=True))
     try:
-        while asyncio.get_running_loop().time() < deadline:
+        while now() < deadline:
             durable = segments_in_journal(stage.store)
-            if len(durable) == len(SLOTS) and min(durable.values()) >= SEGMENTS_BEFORE_KILL:
+            enough = len(durable) == len(SLOTS) and min(durable.values()) >= SEGMENTS_BEFORE_KILL
+            if enough and bytes_under_way(stage.store):
                 return durable
             if watching.done():
                 raise _needs_human(watching.result())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.005)
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

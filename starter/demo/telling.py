@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starter.output import talk_console
 from starter.views.words import bar, rate, share, size
-from starter.watching import Lines
+from starter.watching import LINE_EVERY
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,7 +21,7 @@ class Teller:
         self._began = time.monotonic()
         self._console = talk_console()
         self._moving = self._console.status("…") if sys.stderr.isatty() else None
-        self._lines = Lines()
+        self._phase, self._told = "", 0.0
 
     def __enter__(self) -> "Teller":
         if self._moving:
@@ -49,9 +49,9 @@ class Teller:
         """How far it is."""
         if self._moving:
             self._moving.update(moving_line(seen))
-        else:
-            with self._lines as shown:
-                shown(seen)
+        elif seen.phase != self._phase or self.seconds - self._told >= LINE_EVERY:
+            self._phase, self._told = seen.phase, self.seconds
+            self.say(moving_line(seen))
 
 
 def moving_line(seen: "Seen") -> str:

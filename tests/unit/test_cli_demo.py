@@ -15,7 +15,7 @@ from starter.demo.children import Child
 from starter.demo.comparing import disks_equal
 from starter.demo.images import ALLOCATED, make_image
 from starter.demo.inventory import SLOTS, make_lab
-from starter.demo.journals import in_initial_sync, segments_in_journal
+from starter.demo.journals import bytes_under_way, in_initial_sync, segments_in_journal
 from starter.demo.stage import Stage
 from starter.demo.verdict import Outcome
 from starter.main import run
@@ -46,6 +46,15 @@ def test_the_initial_sync_is_over_when_any_disk_closed_its_pass(tmp_path: Path) 
     assert in_initial_sync(tmp_path / "during")
     assert not in_initial_sync(tmp_path / "after")
     assert not in_initial_sync(tmp_path / "before")
+
+
+def test_bytes_are_under_way_between_the_beginning_of_a_segment_and_whatever_ends_it(tmp_path: Path) -> None:
+    journal(tmp_path, "a", "attempt", "plan", "sending", "terminated", "done")
+    journal(tmp_path, "b", "attempt", "plan", "sending", "terminated")
+    assert not bytes_under_way(tmp_path)
+
+    journal(tmp_path, "c", "attempt", "plan", "sending", "done", "sending")
+    assert bytes_under_way(tmp_path)
 
 
 def test_an_image_is_the_same_each_time_has_holes_and_data_in_its_last_sector(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -91,7 +91,8 @@ class Shell:
 
     async def __call__(self, *arguments: str) -> Ended:
         out, err = StringIO(), StringIO()
-        with patch.dict(os.environ, self.environment, clear=True), redirect_stdout(out), redirect_stderr(err):
+        # Not patch.dict: that changes the process's own environment, which the SDK's threads read without a lock.
+        with patch.object(os, "environ", self.environment), redirect_stdout(out), redirect_stderr(err):
             code = await asyncio.wait_for(asyncio.to_thread(run, list(arguments)), 60)
         assert "Traceback" not in err.getvalue()
         return Ended(code, out.getvalue(), err.getvalue())
@@ -107,6 +108,24 @@ class Shell:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+
+
+async def line_of_progress(process: asyncio.subprocess.Process) -> str:
+    """The first line of JSON that it says on stderr."""
+    assert process.stderr is not None
+    while not (line := (await asyncio.wait_for(process.stderr.readline(), 30)).decode()).startswith("{"):
+        assert line, "it ended without a line of progress"
+    return line
+
+
+async def eventually(ask: Callable[[], Awaitable[Ended]], seen: Callable[[Ended], bool]) -> Ended:
+    """Ask until it is seen: visibility and heartbeats come a moment later."""
+    for _ in range(40):
+        told = await ask()
+        if seen(told):
+            return told
+        await asyncio.sleep(0.25)
+    return told
 
 
 @pytest.fixture
@@ -179,16 +198,15 @@ async def test_waiting_ends_with_five_when_a_human_is_needed(ferry: Shell, worke
 
 async def test_waiting_with_auto_approval_does_not_ask(ferry: Shell, worker: None, client: Client) -> None:
     process = await ferry.begin("start", "web06", "--approval", "auto", "--wait", "-o", "json")
-    await asyncio.sleep(3)
+    first = json.loads(await line_of_progress(process))
     still_waits = process.returncode is None
     await ferry("approve", "web06", "--yes")
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), 30)
 
     assert still_waits
     assert process.returncode == 0
     assert json.loads(out)["outcome"] == "done"
-    lines = [json.loads(line) for line in err.decode().splitlines() if line.startswith("{")]
-    assert lines[0]["phase"] == "awaiting-approval"
+    assert first["phase"] == "awaiting-approval"
 
 
 async def test_a_blocked_preflight_ends_with_four_and_names_its_code(ferry: Shell, worker: None) -> None:
@@ -204,7 +222,7 @@ async def test_a_blocked_preflight_ends_with_four_and_names_its_code(ferry: Shel
 
 async def test_disks_that_differ_end_a_wait_with_seven(ferry: Shell, worker: None) -> None:
     process = await ferry.begin("start", "looks-wrong", "--approval", "auto", "--wait")
-    await asyncio.sleep(3)
+    await line_of_progress(process)
     await ferry("approve", "looks-wrong", "--yes")
     await asyncio.wait_for(process.communicate(), 30)
 
@@ -213,8 +231,10 @@ async def test_disks_that_differ_end_a_wait_with_seven(ferry: Shell, worker: Non
 
 async def test_status_shows_live_numbers_from_heartbeats(ferry: Shell, worker: None) -> None:
     await ferry("start", "copying")
-    await asyncio.sleep(1.5)
-    shown = await ferry("status", "copying", "-o", "json")
+    shown = await eventually(
+        lambda: ferry("status", "copying", "-o", "json"),
+        lambda told: any(each["done"] for each in told.data["activities"]),
+    )
     table = await ferry("status", "copying")
 
     assert shown.code == 8
@@ -273,8 +293,10 @@ async def test_a_cancel_says_what_it_will_do_and_does_it(ferry: Shell, worker: N
 
 async def test_all_migrations_are_listed(ferry: Shell, worker: None) -> None:
     await ferry("start", "web09")
-    await asyncio.sleep(1)
-    listed = await ferry("status", "-o", "json")
+    listed = await eventually(
+        lambda: ferry("status", "-o", "json"),
+        lambda told: "migrate/vc/web09" in [row["workflow_id"] for row in told.data],
+    )
     table = await ferry("status")
 
     assert "migrate/vc/web09" in [row["workflow_id"] for row in listed.data]
@@ -283,9 +305,8 @@ async def test_all_migrations_are_listed(ferry: Shell, worker: None) -> None:
 
 async def test_a_name_is_found_without_any_config(ferry: Shell, worker: None, tmp_path: Path) -> None:
     await ferry("start", "web10")
-    await asyncio.sleep(1)
     ferry.config.write_text("")
-    shown = await ferry("status", "web10", "-o", "json")
+    shown = await eventually(lambda: ferry("status", "web10", "-o", "json"), lambda told: bool(told.out))
     full = await ferry("status", "migrate/vc/web10", "-o", "json")
 
     assert shown.data["workflow_id"] == full.data["workflow_id"] == "migrate/vc/web10"
@@ -304,7 +325,7 @@ async def test_ctrl_c_ends_the_watching_and_not_the_work(ferry: Shell, worker: N
 
     await ferry("start", "web11")
     process = await ferry.begin("status", "web11", "--watch")
-    await asyncio.sleep(3)
+    await line_of_progress(process)
     process.send_signal(signal.SIGINT)
     _, err = await asyncio.wait_for(process.communicate(), 10)
     shown = await ferry("status", "web11")

@@ -1,0 +1,156 @@
+"""A migration of one disk without a workflow: the real activities, one after the other, on both simulators.
+
+Slim on purpose, so that a test can leave out or pervert a single step and see what our proofs say.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.testing import ActivityEnvironment
+
+from activities.source import SourceActivities
+from activities.systems import Systems
+from activities.transfer import TransferActivities
+from activities.verification import VerificationActivities
+from contracts.config import SourceConfig
+from contracts.steps import (
+    CopyOrder,
+    CopyReport,
+    Errand,
+    Freeze,
+    FreezeOrder,
+    PowerOffOrder,
+    ProofOrder,
+    SealOrder,
+    Shell,
+    SourceOrder,
+)
+from disks.store import Store
+from platforms.vsphere.source import VsphereSource
+from platforms.xapi.target import XapiTarget
+from simulators.vsphere.chain import Disk
+from simulators.vsphere.server import VsphereSimulator
+from simulators.xapi.server import XapiSimulator
+from tests.conformance.vsphere_lab import PASSWORD, running_vcenter
+from tests.conformance.xapi_target import file_of, order_for, pool_and_target
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge sees (the files), and what our own proofs say."""
+
+    equal: bool
+    target_is_sent: bool
+    target_is_source: bool
+
+
+class OneMigration:
+    """The steps. ``guest`` is the disk as the guest writes to it."""
+
+    def __init__(
+        self, vcenter: VsphereSimulator, pool: XapiSimulator, source: VsphereSource, target: XapiTarget, store: Path
+    ) -> None:
+        self.vcenter, self.pool, self.source, self.target = vcenter, pool, source, target
+        self.systems = Systems({"vc": source}, {"pool": target}, Store(store))
+        self._at_source, self._transfer = SourceActivities(self.systems), TransferActivities(self.systems)
+        self._proofs = VerificationActivities(self.systems)
+        self.machine = source.machine("web01")
+        self.errand = Errand(
+            migration="0190-first-run", workflow="migrate/vc/web01", source="vc", target="pool", vm="web01",
+            machine_id=self.machine.machine_id, store_id=self.systems.store.id,
+        )  # fmt: skip
+        self.guest: Disk = vcenter.world.vm("web01").disks[0]
+        self.passes, self.segment_bytes = 0, 64 * MIB
+        self.shell: Shell
+
+    async def begin(self) -> None:
+        """Owner mark, change tracking, shell."""
+        order = SourceOrder(errand=self.errand)
+        await _run(self._at_source.claim_source, order)
+        await _run(self._at_source.change_tracking_on, order)
+        self.shell = self.target.make_shell(order_for(self.target, self.machine, errand=self.errand))
+
+    async def sync(self, *, final: bool = False) -> CopyReport:
+        """One whole pass."""
+        freeze = await self.freeze(final=final)
+        report = await _run(self._transfer.copy_disk, self._copy_order(freeze))
+        await self.seal(freeze, complete=report.complete)
+        return report
+
+    async def cut_sync(self) -> CopyReport:
+        """One pass, cut after its first segment."""
+        freeze = await self.freeze()
+        environment, order = ActivityEnvironment(), self._copy_order(freeze)
+        journal = self.systems.store.disk(self.errand.migration, order.disk_id) / "journal.jsonl"
+        before = journal.read_text().count('"done"')
+        copying = asyncio.ensure_future(environment.run(self._transfer.copy_disk, order))
+        while journal.read_text().count('"done"') == before:
+            await asyncio.sleep(0.005)
+        environment.cancel()
+        report: CopyReport = await copying
+        await self.seal(freeze, complete=report.complete)
+        return report
+
+    async def freeze(self, *, final: bool = False) -> Freeze:
+        """Of the next pass."""
+        self.passes += 1
+        frozen: Freeze = await _run(
+            self._at_source.freeze, FreezeOrder(errand=self.errand, pass_no=self.passes, final=final)
+        )
+        return frozen
+
+    async def seal(self, freeze: Freeze, *, complete: bool) -> None:
+        """End a pass."""
+        await _run(self._at_source.seal, SealOrder(errand=self.errand, freeze=freeze, complete=complete))
+
+    async def power_off(self) -> None:
+        """Hard."""
+        await _run(self._at_source.power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
+
+    async def verdict(self) -> Verdict:
+        """Both proofs, and the files. Power is off and the last pass is done."""
+        final = await self.freeze(final=True)
+        [disk] = self.shell.disks
+        snapshot = self.target.snapshot_shell(self.shell.vm, self.errand)
+        proof = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi], freeze=final)
+        sent = await _run(self._proofs.prove_target, proof)
+        source = await _run(self._proofs.prove_source, proof)
+        size = self.guest.capacity
+        stored = file_of(self.pool, snapshot.vdis[disk.vdi])
+        return Verdict(stored[:size] == self.guest.read(0, size), sent.holds, source.holds)
+
+    def _copy_order(self, freeze: Freeze) -> CopyOrder:
+        [disk] = self.shell.disks
+        return CopyOrder(
+            errand=self.errand, pass_no=freeze.pass_no, freeze=freeze, disk_id=disk.disk_id, target_disk=disk,
+            segment_bytes=self.segment_bytes,
+        )  # fmt: skip
+
+
+@contextmanager
+def one_migration(folder: Path, *, size_mib: int = 8) -> Iterator[OneMigration]:
+    """Both simulators, both clients, a store."""
+    (folder / "vc").mkdir(parents=True)
+    (folder / "pool").mkdir()
+    said = {"name": "web01", "power": "on", "disks": [{"size_mib": size_mib, "datastore": "nfs1"}]}
+    secret = folder / "password"
+    secret.write_text(PASSWORD + "\n")
+    with running_vcenter(folder / "vc", said) as vcenter, pool_and_target(folder / "pool") as (pool, target):
+        config = SourceConfig(
+            url=vcenter.url, username=vcenter.said.user, password=f"file:{secret}", ca_file=folder / "vc" / "ca.pem"
+        )
+        source = VsphereSource("vc", config)
+        try:
+            yield OneMigration(vcenter, pool, source, target, folder / "store")
+        finally:
+            source.close()
+
+
+async def _run(step: Any, order: Any) -> Any:
+    return await ActivityEnvironment().run(step, order)

@@ -141,7 +141,8 @@ def one_migration(folder: Path, *, size_mib: int = 8) -> Iterator[OneMigration]:
     said = {"name": "web01", "power": "on", "disks": [{"size_mib": size_mib, "datastore": "nfs1"}]}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
-    with running_vcenter(folder / "vc", said) as vcenter, pool_and_target(folder / "pool") as (pool, target):
+    with running_vcenter(folder / "vc", said, speed=10) as vcenter, pool_and_target(folder / "pool", speed=10) as both:
+        pool, target = both
         config = SourceConfig(
             url=vcenter.url, username=vcenter.said.user, password=f"file:{secret}", ca_file=folder / "vc" / "ca.pem"
         )

@@ -11,6 +11,7 @@ from typing import Any
 import XenAPI
 
 from simulators.authority import Authority
+from simulators.clock import Clock
 from simulators.inventory import Xcpng
 from simulators.xapi.server import XapiSimulator
 
@@ -23,9 +24,10 @@ def trusting(folder: Path) -> ssl.SSLContext:
 
 
 @contextmanager
-def running_pool(folder: Path, **inventory: Any) -> Iterator[XapiSimulator]:
+def running_pool(folder: Path, *, speed: float = 1.0, **inventory: Any) -> Iterator[XapiSimulator]:
     """A pool that serves until the end of the block."""
-    simulator = XapiSimulator(Xcpng.model_validate(inventory), folder / "xcpng", Authority(folder), password=PASSWORD)
+    said = Xcpng.model_validate(inventory)
+    simulator = XapiSimulator(said, folder / "xcpng", Authority(folder), clock=Clock(speed), password=PASSWORD)
     simulator.start()
     try:
         yield simulator

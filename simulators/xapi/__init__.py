@@ -8,7 +8,8 @@ Left out: HA, live migration, suspend and resume, metadata import, qcow2 and tar
 (its task fails), VHD chains on disk (a VDI is a sparse raw file), XAPI's NBD server, events other than of tasks,
 HTTP Basic and external authentication, template disks, the networks' traffic. A host's address carries its port.
 
-Fault actions: ``error`` (an XAPI error list), ``drop`` (reset after that many payload bytes), ``eof`` (end of the
+Fault actions: ``error`` (an XAPI error list), ``drop`` (reset after that many payload bytes; of a
+message: carried out, and the answer is lost), ``eof`` (end of the
 stream after that many), ``leave-vbd`` (the dom0 VBD stays), ``lose-task`` (the record goes), ``slow`` (bytes per
 second), ``http`` (a status), ``delay``. Methods: a message's name such as ``VDI.create``, on the name of its object;
 ``PUT /import_raw_vdi`` and ``GET /export_raw_vdi``, on the VDI's name.

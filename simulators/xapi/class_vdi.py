@@ -96,6 +96,7 @@ def destroy(pool: "Pool", session: str, vdi: str) -> str:
     pool.vdi_file(vdi).unlink(missing_ok=True)
     pool.db.get("SR", record["SR"])["VDIs"].remove(vdi)
     pool.db.remove("VDI", vdi)
+    pool.db.forget_snapshot("VDI", vdi, record["snapshot_of"])
     return ""
 
 
@@ -204,5 +205,18 @@ def unplug(pool: "Pool", session: str, vbd: str) -> str:
     record = pool.db.get("VBD", vbd)
     if not record["currently_attached"]:
         raise XapiFailure("DEVICE_ALREADY_DETACHED", vbd)
+    if vbd in pool.open_devices:
+        raise XapiFailure("DEVICE_DETACH_REJECTED", "VBD", vbd, "Device is in use")
+    record["currently_attached"] = False
+    return ""
+
+
+@message("VBD.unplug_force")
+def unplug_force(pool: "Pool", session: str, vbd: str) -> str:
+    record = pool.db.get("VBD", vbd)
+    if not record["currently_attached"]:
+        raise XapiFailure("DEVICE_ALREADY_DETACHED", vbd)
+    if vbd in pool.open_devices:
+        pool.open_devices[vbd].pull()
     record["currently_attached"] = False
     return ""

@@ -133,6 +133,7 @@ def destroy(pool: "Pool", session: str, vm: str) -> str:
     for vif in record["VIFs"]:
         pool.db.remove("VIF", vif)
     pool.db.remove("VM", vm)
+    pool.db.forget_snapshot("VM", vm, record["snapshot_of"])
     return ""
 
 

@@ -44,6 +44,11 @@ class Database:
         with self.lock:
             self._records.get(cls, {}).pop(ref, None)
 
+    def forget_snapshot(self, cls: str, ref: str, original: str) -> None:
+        """A snapshot is gone: its original, if it is still there, no longer names it."""
+        if self.has(cls, original):
+            self.get(cls, original)["snapshots"].remove(ref)
+
     def all(self, cls: str) -> dict[str, Record]:
         """A copy of the table; the records are the real ones."""
         with self.lock:

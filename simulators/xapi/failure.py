@@ -9,4 +9,8 @@ class XapiFailure(Exception):
         self.description = [code, *parameters]
 
 
+class AnswerLost(Exception):
+    """On order: the call was carried out, and nobody hears of it."""
+
+
 NULL = "OpaqueRef:NULL"

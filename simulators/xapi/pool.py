@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from simulators.clock import Clock
-from simulators.faults import Faults
+from simulators.faults import FaultRule, Faults
 from simulators.inventory import Xcpng
 from simulators.xapi import implicit
 from simulators.xapi.database import Database
-from simulators.xapi.failure import XapiFailure
+from simulators.xapi.failure import AnswerLost, XapiFailure
+from simulators.xapi.receiver import BlockDevice
 from simulators.xapi.sessions import Sessions
 from simulators.xapi.signatures import from_wire, known_error, may, signature
 from simulators.xapi.state_file import StateFile
@@ -45,8 +46,7 @@ class Stats:
     puts: int = 0
     exports: int = 0
     bytes_written: int = 0
-    puts_at_once: dict[str, int] = field(default_factory=dict)
-    most_puts_at_once: dict[str, int] = field(default_factory=dict)
+    most_writers_at_once: dict[str, int] = field(default_factory=dict)  # by VDI: devices of it open for writing
 
 
 class Pool:
@@ -59,6 +59,7 @@ class Pool:
         self.tasks = Tasks(self.db, clock)
         self.hosts: list[str] = []
         self.attach_lock = threading.RLock()
+        self.open_devices: dict[str, BlockDevice] = {}  # by the dom0 VBD that a transfer has open
         folder.mkdir(parents=True, exist_ok=True)
         self._found()
         self.state_file = StateFile(self)
@@ -92,18 +93,20 @@ class Pool:
         if host != self.hosts[0] and plain != "session.logout":
             raise XapiFailure("HOST_IS_SLAVE", self.db.get("host", self.hosts[0])["address"])
         values = [from_wire(kind, value, name) for (name, kind, _), value in zip(told.params, params, strict=False)]
-        self._strike(plain, values)
-        if asynchronous:
-            return self._in_task(plain, session, values)
-        return self._carry_out(plain, session, values)
+        rule = self._strike(plain, values)
+        answer = self._in_task(plain, session, values) if asynchronous else self._carry_out(plain, session, values)
+        if rule is not None and rule.action == "drop":
+            raise AnswerLost
+        return answer
 
-    def _strike(self, method: str, values: list[Any]) -> None:
+    def _strike(self, method: str, values: list[Any]) -> FaultRule | None:
         rule = self.faults.strike(method, self._name_of(method, values))
         if rule is not None and rule.action == "error":
             argument = rule.argument if isinstance(rule.argument, list) else [str(rule.argument)]
             if not known_error(argument[0]) and not argument[0].startswith("SR_BACKEND_FAILURE"):
                 raise ValueError(f"{argument[0]} is no XAPI error")
             raise XapiFailure(*argument)
+        return rule
 
     def _name_of(self, method: str, values: list[Any]) -> str:
         cls = method.partition(".")[0]

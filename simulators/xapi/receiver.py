@@ -3,8 +3,9 @@
 import errno
 import os
 import struct
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 PIECE = 2 << 20
@@ -30,6 +31,13 @@ class BlockDevice:
     descriptor: int
     size: int
     block_size: int = 512
+    _pulled: bool = field(default=False, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def pull(self) -> None:
+        """Take it from under the program that has it open: nothing lands on it once this returns."""
+        with self._lock:
+            self._pulled = True
 
     def write(self, offset: int, data: memoryview) -> None:
         """Write what lies inside; past the end is ENOSPC after that."""
@@ -39,7 +47,9 @@ class BlockDevice:
         if offset % self.block_size or len(data) % self.block_size:
             raise ReceiverFailed(os.strerror(errno.EINVAL))
         inside = data[: max(0, self.size - offset)]
-        if len(inside):
+        with self._lock:
+            if self._pulled:
+                raise ReceiverFailed(os.strerror(errno.ENXIO))
             os.pwrite(self.descriptor, inside, offset)
         if len(inside) < len(data):
             raise ReceiverFailed(os.strerror(errno.ENOSPC))

@@ -23,7 +23,7 @@ from simulators.faults import FaultRule, Faults
 from simulators.inventory import Xcpng
 from simulators.xapi import class_session, class_vdi, class_vm  # noqa: F401  they register their messages
 from simulators.xapi.database import Database
-from simulators.xapi.failure import XapiFailure
+from simulators.xapi.failure import AnswerLost, XapiFailure
 from simulators.xapi.pool import Pool, Stats
 from simulators.xapi.signatures import may, to_wire
 from simulators.xapi.transfers import detach, run_export, run_import
@@ -71,6 +71,9 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         try:
             answer = self.server.pool.call(self.server.host, method or "", list(params))
             value: dict[str, Any] = {"Status": "Success", "Value": to_wire(answer, native=False)}
+        except AnswerLost:
+            self.close_connection = True
+            return None
         except XapiFailure as failure:
             value = {"Status": "Failure", "ErrorDescription": failure.description}
         text = xmlrpc.client.dumps((value,), methodresponse=True, allow_none=False).encode()
@@ -82,6 +85,9 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         try:
             answer = self.server.pool.call(self.server.host, call["method"], list(call.get("params", [])))
             reply["result"] = to_wire(answer, native=True)
+        except AnswerLost:
+            self.close_connection = True
+            return None
         except XapiFailure as failure:
             reply["error"] = {"code": 1, "message": failure.description[0], "data": failure.description[1:]}
         self._plain(200, json.dumps(reply).encode(), "application/json")

@@ -59,9 +59,17 @@ def attached(pool: "Pool", host: str, vdi: str, mode: str, rule: FaultRule | Non
     record = pool.db.get("VDI", vdi)
     sr = next(each for each in pool.inventory.srs if each.name == pool.db.get("SR", record["SR"])["name_label"])
     descriptor = os.open(pool.vdi_file(vdi), os.O_RDWR if mode == "RW" else os.O_RDONLY)
+    device = BlockDevice(descriptor, record["virtual_size"], sr.block_size)
+    pool.open_devices[vbd] = device
+    if mode == "RW":
+        with pool.db.lock:
+            open_now = sum(1 for each in pool.vbds_of_vdi(vdi) if each in pool.open_devices)
+            most = pool.stats.most_writers_at_once
+            most[vdi] = max(open_now, most.get(vdi, 0))
     try:
-        yield BlockDevice(descriptor, record["virtual_size"], sr.block_size)
+        yield device
     finally:
+        del pool.open_devices[vbd]
         os.close(descriptor)
         if rule is None or rule.action != "leave-vbd":
             detach(pool, vbd)
@@ -72,7 +80,7 @@ def run_import(
     rule: FaultRule | None,
 ) -> bool:  # fmt: skip
     """Receive a body; the task tells how it went. True on success."""
-    _count(pool, vdi, +1)
+    pool.stats.puts += 1
     began = time.monotonic()
     moved = 0
 
@@ -101,8 +109,6 @@ def run_import(
     except XapiFailure as failure:
         pool.tasks.fail(task, failure.description)
         return False
-    finally:
-        _count(pool, vdi, -1)
     pool.tasks.succeed(task, f"<value>{vdi}</value>")
     if rule is not None and rule.action == "lose-task":
         pool.tasks.destroy(task)
@@ -139,15 +145,6 @@ def run_export(
 def _raw(device: BlockDevice) -> Iterator[bytes]:
     for at in range(0, device.size, 1 << 20):
         yield os.pread(device.descriptor, min(1 << 20, device.size - at), at)
-
-
-def _count(pool: "Pool", vdi: str, change: int) -> None:
-    with pool.attach_lock:
-        stats = pool.stats
-        stats.puts += change > 0
-        now = stats.puts_at_once.get(vdi, 0) + change
-        stats.puts_at_once[vdi] = now
-        stats.most_puts_at_once[vdi] = max(now, stats.most_puts_at_once.get(vdi, 0))
 
 
 class _Broken:

@@ -5,14 +5,17 @@ all zeros says that the block is zeros; as the file is sparse, a disk that is mo
 block is digested up to the disk's capacity.
 """
 
+import contextlib
 import json
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
 
 from contracts.errors import FerryError
+from disks.store import sync_folder
 
 BLOCK = 256 << 10
 """Bytes per digest. Measured in docs/results: 64 KiB costs four times the manifest, 1 MiB reads four times as
@@ -48,13 +51,9 @@ class Manifest:
 
     def __init__(self, file: Path, capacity: int, block: int = BLOCK) -> None:
         self._file = file
-        fresh = not file.exists()
-        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-        if fresh:
-            header = json.dumps({"format": 1, "capacity": capacity, "block": block, "digest": "blake3"})
-            os.pwrite(self._descriptor, header.encode().ljust(_HEADER), 0)
-            os.ftruncate(self._descriptor, _HEADER + -(-capacity // block) * DIGEST)
-            os.fsync(self._descriptor)
+        if not file.exists():
+            _create(file, capacity, block)
+        self._descriptor = os.open(file, os.O_RDWR)
         self.capacity, self.block = self._read_header()
         if self.capacity != capacity:
             os.close(self._descriptor)
@@ -109,3 +108,18 @@ class Manifest:
     def close(self) -> None:
         """Give back the file."""
         os.close(self._descriptor)
+
+
+def _create(file: Path, capacity: int, block: int) -> None:
+    """An empty manifest, there whole or not at all; one that another attempt has made meanwhile stays."""
+    header = json.dumps({"format": 1, "capacity": capacity, "block": block, "digest": "blake3"})
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}.draft")
+    with draft.open("wb") as out:
+        out.write(header.encode().ljust(_HEADER))
+        out.truncate(_HEADER + -(-capacity // block) * DIGEST)
+        out.flush()
+        os.fsync(out.fileno())
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, file)
+    draft.unlink()
+    sync_folder(file.parent)

@@ -71,16 +71,16 @@ def prove_target(target: ReadBack, manifest: Manifest, cut: threading.Event, met
     if target.virtual_size < manifest.capacity:
         finding.differs(target.virtual_size)
         return finding
-    seen: set[int] = set()
+    seen = bytearray(manifest.blocks)  # a byte per block: 8 MB for the largest disk, where a set takes 600
     for number, data in _whole_blocks(target, manifest, finding):
         if cut.is_set():
             raise Interrupted
-        seen.add(number)
+        seen[number] = 1
         if digest_of(data) != manifest.digest(number):
             finding.differs(number * manifest.block)
         meter.done = meter.moved = finding.bytes_read
     for number in manifest.not_zero():
-        if number not in seen:
+        if not seen[number]:
             finding.differs(number * manifest.block)
     return finding
 

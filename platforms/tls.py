@@ -1,37 +1,27 @@
 """One ``ssl.SSLContext`` per system, for every client of it (vsphere.md §5: pyVmomi's own pinning is a trap).
 
-A pin trusts exactly one certificate: the leaf is fetched with nothing said to the peer, its SHA-256 compared, and
-then it is the only anchor. Nobody is trusted for being on this machine.
+With pins, whoever answers must show one of exactly these certificates, whatever its name or issuer: a pool has a
+self-signed one per host. It is compared at the end of every handshake, before a byte is said. Nobody is trusted for
+being on this machine.
 """
 
 import hashlib
-import socket
 import ssl
-from urllib.parse import urlsplit
+from typing import Any
 
 from contracts.config import System
 from contracts.errors import FerryError
 
-PATIENCE = 20.0
 
-
-def context_for(system: System, *, code: str) -> ssl.SSLContext:
-    """The context that a system's config asks for.
-
-    Args:
-        code: of the error for a certificate that is not trusted: ``vsphere.certificate``, ``xapi.certificate``.
-
-    Raises:
-        FerryError: ``code``; or its ``….unreachable`` when pins are to be compared and nobody answers.
-    """
+def context_for(system: System) -> ssl.SSLContext:
+    """The context that a system's config asks for. Raises ``config.invalid``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if system.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
     if system.tls_sha256:
-        pins = {pin.replace(":", "").lower() for pin in system.tls_sha256}
-        return pinned(context, system.url, pins, code=code)
+        return _pinned(context, frozenset(pin.replace(":", "").lower() for pin in system.tls_sha256))
     if system.ca_file is not None:
         try:
             context.load_verify_locations(cafile=str(system.ca_file))
@@ -44,32 +34,31 @@ def context_for(system: System, *, code: str) -> ssl.SSLContext:
     return context
 
 
-def pinned(context: ssl.SSLContext, url: str, pins: set[str], *, code: str) -> ssl.SSLContext:
-    """Trust the leaf that answers at the URL, if its SHA-256 is among the pins."""
-    leaf = _leaf(url, code.partition(".")[0])
-    seen = hashlib.sha256(leaf).hexdigest()
-    if seen not in pins:
-        raise FerryError(code, f"the certificate at {url} has SHA-256 {seen}, which is none of the pins")
-    context.check_hostname = False  # the pin says who it is; many hosts' certificates bear another name
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(leaf))
+def _pinned(context: ssl.SSLContext, pins: frozenset[str]) -> ssl.SSLContext:
+    """The handshake proves that the peer has the key of the certificate it shows; that it is a pinned one is on us."""
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+
+    class PinnedSocket(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> None:
+            super().do_handshake(block)
+            _compare(self, pins)
+
+    class PinnedObject(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            _compare(self, pins)
+
+    context.sslsocket_class = PinnedSocket
+    context.sslobject_class = PinnedObject
     return context
 
 
-def _leaf(url: str, system: str) -> bytes:
-    parts = urlsplit(url)
-    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    blind.check_hostname = False
-    blind.verify_mode = ssl.CERT_NONE  # nothing is said over this connection: it only shows its certificate
-    try:
-        with (
-            socket.create_connection((parts.hostname or "", parts.port or 443), PATIENCE) as plain,
-            blind.wrap_socket(plain, server_hostname=parts.hostname) as shown,
-        ):
-            leaf = shown.getpeercert(binary_form=True)
-    except OSError as error:
-        raise FerryError(
-            f"{system}.unreachable", f"{url} does not answer: {error.strerror or type(error).__name__}"
-        ) from None
-    assert leaf is not None
-    return leaf
+def _compare(peer: Any, pins: frozenset[str]) -> None:
+    leaf: bytes = peer.getpeercert(binary_form=True) or b""
+    seen = hashlib.sha256(leaf).hexdigest()
+    if seen not in pins:
+        told = f"its SHA-256 is {seen}, which is none of the pins"
+        refused = ssl.SSLCertVerificationError(1, f"[SSL: CERTIFICATE_VERIFY_FAILED] {told}")
+        refused.verify_message, refused.verify_code = told, 0
+        raise refused

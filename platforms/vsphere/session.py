@@ -87,7 +87,7 @@ class Session:
         """The TLS context, for `/folder`: the one that the login went over."""
         with self._lock:
             if self._context is None:
-                self._context = context_for(self.config, code="vsphere.certificate")
+                self._context = context_for(self.config)
             return self._context
 
     def forget_refusal(self) -> None:

@@ -4,10 +4,10 @@ A host refuses a version that is newer than itself ("Unsupported version URI"), 
 question has no time-out (vsphere.md §5); this one has, and goes over the context that was made for the system.
 """
 
-import http.client
 import re
 import ssl
 
+import httpx
 from pyVmomi import VmomiSupport
 
 from contracts.errors import FerryError
@@ -23,17 +23,36 @@ def spoken_at(address: tuple[str, int], context: ssl.SSLContext, *, timeout: flo
     """pyVmomi's name of the version to speak with the host at that address.
 
     Raises:
-        OSError, http.client.HTTPException: nobody answers, or not by HTTP.
+        OSError: nobody answers, or not by HTTP, or not whom we trust.
         FerryError: as :func:`best_of`.
     """
-    door = http.client.HTTPSConnection(*address, context=context, timeout=timeout)
+    host, port = address
+    url = httpx.URL(scheme="https", host=host, port=port, path="/sdk/vimServiceVersions.xml")
+    text = b""
     try:
-        door.request("GET", "/sdk/vimServiceVersions.xml")
-        answer = door.getresponse()
-        text = answer.read(MOST).decode(errors="replace")
-    finally:
-        door.close()
-    return best_of(text) if answer.status == 200 else OLDEST
+        with (
+            httpx.Client(verify=context, timeout=timeout, trust_env=False) as client,
+            client.stream("GET", url) as answer,
+        ):
+            if answer.status_code != httpx.codes.OK:
+                return OLDEST
+            for piece in answer.iter_bytes():
+                text += piece
+                if len(text) > MOST:
+                    break
+    except httpx.HTTPError as error:
+        raise _network_error(error) from None
+    return best_of(text[:MOST].decode(errors="replace"))
+
+
+def _network_error(error: BaseException) -> OSError:
+    """What the socket said, without httpx around it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return OSError(type(error).__name__)
 
 
 def best_of(text: str) -> str:

@@ -54,7 +54,7 @@ class Connection:
         """The trust of this pool, for every host of it. Raises ``xapi.certificate``."""
         with self._lock:
             if self._context is None:
-                self._context = context_for(self._system, code="xapi.certificate")
+                self._context = context_for(self._system)
             return self._context
 
     @property

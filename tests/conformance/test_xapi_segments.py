@@ -1,5 +1,7 @@
 """Segments of our client at a simulated pool: what is durable, what is not, and one writer at a time."""
 
+import hashlib
+import ssl
 import threading
 import time
 
@@ -61,6 +63,12 @@ def code_of(work, *args, **more):
 def dom0_vbds(simulator, disk):
     found = simulator.pool.vbds_of_vdi(vdi_of(simulator, disk)).values()
     return [each for each in found if simulator.db.get("VM", each["VM"])["is_control_domain"]]
+
+
+def pins_of(folder):
+    """One per host, as an operator writes them down; no CA."""
+    leaves = [ssl.PEM_cert_to_DER_cert((folder / f"{host}.pem").read_text()) for host in ("127.0.0.1", "127.0.0.11")]
+    return {"ca_file": None, "tls_sha256": [hashlib.sha256(leaf).hexdigest() for leaf in leaves]}
 
 
 def test_a_segment_counts_when_terminator_task_and_detach_are_there(both, disk):
@@ -286,12 +294,13 @@ def test_what_a_migration_left_is_finished_off(both, disk):
     assert not simulator.db.all("task")
 
 
-def test_an_sr_that_only_a_member_sees_is_written_through_that_member(tmp_path):
+@pytest.mark.parametrize("pinned", [False, True])
+def test_an_sr_that_only_a_member_sees_is_written_through_that_member(tmp_path, pinned):
     hosts = [{"name": "one", "srs": ["shared"]}, {"name": "two"}]
     srs = [{"name": "shared", "type": "nfs"}, {"name": "local-two"}]
     with (
         running_pool(tmp_path, hosts=hosts, srs=srs, speed=10) as simulator,
-        target_at(simulator, tmp_path, sr="local-two") as target,
+        target_at(simulator, tmp_path, sr="local-two", **(pins_of(tmp_path) if pinned else {})) as target,
     ):
         order = order_for(target, machine()).model_copy(update={"sr_uuid": target.facts("local-two").sr_uuid})
         shell = target.make_shell(order)

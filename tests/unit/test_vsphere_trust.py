@@ -54,7 +54,7 @@ def server(tmp_path):
 
 def trusted(server, folder, **trust):
     system = SourceConfig(url=server.url, username="u", password="env:NOT_SET_ANYWHERE", **trust)
-    context = context_for(system, code="vsphere.certificate")
+    context = context_for(system)
     with socket.create_connection(server.address, 5) as plain:
         with context.wrap_socket(plain, server_hostname=server.address[0]):
             return True
@@ -87,15 +87,18 @@ def test_a_pin_is_trusted_however_it_is_written(server, tmp_path, write):
     assert trusted(server, tmp_path, tls_sha256=["00" * 32, write(server.pin)])
 
 
-def test_a_wrong_pin_is_refused_by_the_callers_code_and_nothing_was_said(server, tmp_path):
-    assert code_of(trusted, server, tmp_path, tls_sha256=["00" * 32]) == "vsphere.certificate"
+def test_a_wrong_pin_is_refused_and_nothing_was_said(server, tmp_path):
+    with pytest.raises(ssl.SSLCertVerificationError) as told:
+        trusted(server, tmp_path, tls_sha256=["00" * 32])
+
+    assert server.pin in told.value.verify_message, "so that an operator can compare it, and write it down"
     assert server.heard == b""
 
 
 def test_a_pin_trusts_that_one_certificate_and_not_its_ca(server, tmp_path):
     other = Server(tmp_path / "elsewhere")
     system = SourceConfig(url=server.url, username="u", password="env:X", tls_sha256=[server.pin])
-    context = context_for(system, code="vsphere.certificate")
+    context = context_for(system)
 
     with socket.create_connection(other.address, 5) as plain, pytest.raises(ssl.SSLCertVerificationError):
         context.wrap_socket(plain, server_hostname=other.address[0])
@@ -104,13 +107,6 @@ def test_a_pin_trusts_that_one_certificate_and_not_its_ca(server, tmp_path):
 
 def test_insecure_must_be_written_out(server, tmp_path):
     assert trusted(server, tmp_path, insecure=True)
-
-
-def test_a_pin_of_a_host_that_does_not_answer_is_no_certificate_error(tmp_path):
-    gone = Server(tmp_path)
-    gone.close()
-
-    assert code_of(trusted, gone, tmp_path, tls_sha256=[gone.pin]) == "vsphere.unreachable"
 
 
 def test_a_ca_file_that_is_none_is_a_matter_of_the_config(server, tmp_path):

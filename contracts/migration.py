@@ -177,6 +177,7 @@ class MigrationState(Contract):
     was_on: bool = True
     runs: int = 1
     passes_this_run: int = 0
+    power_off_began: bool = Field(default=False, description="from here on a no is a rollback")
     powered_off_at: datetime | None = None
     started_at: datetime | None = None
     final_freeze: Freeze | None = None

@@ -54,6 +54,9 @@ class CuttingOver:
         story.enter(Phase.CUTOVER)
         try:
             await self._facts_still_hold()
+            if story.state.approved is None:  # taken back in the meantime
+                story.enter(Phase.AWAITING_APPROVAL)
+                return False
             await self._power_off()
             await self._final_pass()
             await self._prove_and_start()
@@ -62,7 +65,8 @@ class CuttingOver:
                 raise
             # What a human must mend is mended with the source running (SAFETY 21).
             await story.undo_down_to(depth)
-            story.set(approved=None, final_freeze=None, snapshot=None, proofs_sent=())
+            story.set(approved=None, power_off_began=False, powered_off_at=None)
+            story.set(final_freeze=None, snapshot=None, proofs_sent=())
             await story.park(failure)
             story.enter(Phase.AWAITING_APPROVAL)
             return False
@@ -72,7 +76,7 @@ class CuttingOver:
         """The VM is still the one that was approved."""
         story = self._story
         request = story.request
-        seen = await heard(
+        seen = await story.hear(
             order(
                 "preflight",
                 PreflightOrder(errand=story.errand, sr=request.sr, networks=request.networks),
@@ -88,10 +92,11 @@ class CuttingOver:
     async def _power_off(self) -> None:
         story = self._story
         story.stop_if_asked()
+        story.set(power_off_began=True)
         if story.state.was_on:
             story.will_undo(UndoStep.POWER_ON_SOURCE)
         request = story.request
-        off = await heard(
+        off = await story.hear(
             order(
                 "power_off_source",
                 PowerOffOrder(
@@ -107,7 +112,7 @@ class CuttingOver:
         story.set(powered_off_at=off.at)
         story.stop_if_asked()
         story.will_undo(UndoStep.UNFENCE_SOURCE)
-        fence = await heard(order("fence_source", SourceOrder(errand=story.errand), FenceJournal))
+        fence = await story.hear(order("fence_source", SourceOrder(errand=story.errand), FenceJournal))
         story.set(fence=fence)
 
     async def _final_pass(self) -> None:
@@ -123,15 +128,17 @@ class CuttingOver:
         """Snapshot, proof, `diverged`, start (SAFETY 16); the proof comes after it where the budget is tight."""
         story = self._story
         ref = self._ref()
-        snapshot = await heard(order("snapshot_target", ref, SnapshotReport, summary="pre-start snapshot"))
+        snapshot = await story.hear(order("snapshot_target", ref, SnapshotReport, summary="pre-start snapshot"))
         story.set(snapshot=snapshot)
         if predict(story.state.passes, story.state.bytes_allocated, story.request.downtime_budget).proof_first:
             await self._prove_sent()
+            if different := [proof for proof in story.state.proofs_sent if not proof.holds]:
+                raise StepFailed("verify.target_differs", _told(different))
         story.stop_if_asked()
         starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
-        await heard(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
+        await story.hear(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
         story.stop_if_asked()
-        await heard(order("unblock_target", ref, _STORED))
+        await story.hear(order("unblock_target", ref, _STORED))
         story.stop_if_asked()
         if not starts:
             return  # it was off and stays off; anyone may start it from here on
@@ -140,7 +147,7 @@ class CuttingOver:
         story.enter(Phase.START)
         while True:
             try:
-                await heard(order("start_target", ref, _STORED, summary="start on the target"))
+                await story.hear(order("start_target", ref, _STORED, summary="start on the target"))
                 break
             except StepFailed as failure:
                 await story.park(failure)
@@ -160,9 +167,6 @@ class CuttingOver:
                 ],
             )
         )
-        different = [proof for proof in story.state.proofs_sent if not proof.holds]
-        if different and story.state.started_at is None:
-            raise StepFailed("verify.target_differs", _told(different))
 
     async def _prove_source(self) -> None:
         """*Target = source at power-off*, by reading the powered-off source in full."""
@@ -209,7 +213,7 @@ class CuttingOver:
             await self._or_park(self._prove_sent)
         different = [proof for proof in story.state.proofs_sent if not proof.holds]
         if different:
-            await story.park(StepFailed("verify.source_differs", _told(different)))
+            await story.park(StepFailed("verify.target_differs", _told(different)))
         while not story.state.proofs_source:
             await self._or_park(self._prove_source)
         await self.leave()

@@ -48,7 +48,7 @@ def refusal(message: Message, state: MigrationState, said: object = None) -> Fer
         return FerryError("message.wrong_phase", "the migration waits for no human: there is nothing to try again")
     if message is Message.APPROVE:
         return _approve_refusal(state, said)
-    if message is Message.REJECT and state.powered_off_at is not None:
+    if message is Message.REJECT and state.power_off_began:
         return FerryError("message.wrong_phase", "power-off has begun; use rollback")
     if state.phase not in ACCEPTED_IN[message]:
         accepted = ", ".join(sorted(phase.value for phase in ACCEPTED_IN[message]))

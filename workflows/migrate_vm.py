@@ -59,9 +59,11 @@ class MigrateVm:
                 ending = await asyncio.shield(story)
                 break
             except asyncio.CancelledError:
-                if story.done():
+                if self.story.cancel_asked and story.done():
                     raise
                 self.story.cancel_asked = True
+                if story.done() and isinstance(story.result(), GoOn):
+                    story = asyncio.create_task(self.story.told())  # no new run: it would not know of the cancel
         await workflow.wait_condition(workflow.all_handlers_finished)
         if isinstance(ending, GoOn):
             workflow.continue_as_new(self.story.carried())

@@ -16,6 +16,10 @@ with workflow.unsafe.imports_passed_through():
 Result = TypeVar("Result")
 
 
+CALLED_OFF = "migration.cancelled"
+"""The code of an activity that was cancelled before it came to anything."""
+
+
 class StepFailed(Exception):
     """A step ended without success, and will not by itself."""
 
@@ -68,7 +72,7 @@ def failure_of(error: ActivityError) -> StepFailed:
     if isinstance(cause, ApplicationError):
         return StepFailed(cause.type or "internal", cause.message)
     if isinstance(cause, CancelledError):
-        return StepFailed("migration.cancelled", f"{error.activity_type} was called off")
+        return StepFailed(CALLED_OFF, f"{error.activity_type} was called off")
     if isinstance(cause, TimeoutError):
         inner = cause.cause
         if isinstance(inner, ApplicationError):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
+from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from contracts.machine import Power
@@ -29,10 +30,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.cutting_over import CuttingOver
     from workflows.deciding import approval_facts, ticket_of
-    from workflows.stepping import StepFailed, heard, order
+    from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, open_codes, report_of, status_of
-    from workflows.timing import PASSES_PER_RUN
 
 Result = TypeVar("Result")
 
@@ -76,8 +76,7 @@ class Story:
             if self.state.errand is None:
                 await self._prepare()
             while True:
-                await self.syncing.until_cutover()
-                if self._wants_new_run():
+                if not await self.syncing.until_cutover():
                     return GoOn()
                 if await self._cutting_over.cut_over():
                     break
@@ -216,11 +215,30 @@ class Story:
         while True:
             self.stop_if_asked()
             try:
-                return await heard(order(name, said, answer, summary=summary))
+                return await self.hear(order(name, said, answer, summary=summary))
             except StepFailed as failure:
                 if not failure.asks:
                     raise
                 await self.park(failure)
+
+    async def hear(self, handle: ActivityHandle[Result]) -> Result:
+        """Wait for an activity; a cancel or a rollback calls it off, for it may be tried again for ever.
+
+        What has begun is seen to its end, and its answer counts.
+
+        Raises:
+            Ended: it was called off.
+            StepFailed: it failed.
+        """
+        await workflow.wait_condition(lambda: handle.done() or self.cancel_asked or self.rollback_asked)
+        if not handle.done():
+            handle.cancel()
+        try:
+            return await heard(handle)
+        except StepFailed as failure:
+            if failure.code == CALLED_OFF:
+                self.stop_if_asked()
+            raise
 
     async def park(self, failure: StepFailed, *, may_stop: bool = True) -> None:
         """Wait until a human says retry (SAFETY 21). The source is thawed and runs, but in a way back.
@@ -289,12 +307,6 @@ class Story:
                 self.set(fence=None)
 
     # -- endings
-
-    def _wants_new_run(self) -> bool:
-        """Between passes, never in a cutover, never with a cancel pending (SAFETY 20)."""
-        if self.state.approved is not None or self.cancel_asked:
-            return False
-        return self.state.passes_this_run >= PASSES_PER_RUN or workflow.info().is_continue_as_new_suggested()
 
     def carried(self) -> MigrateVmInput:
         """What the next run begins with: told at the last moment, so that no message is lost."""

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.names import Phase
     from contracts.steps import CopyOrder, CopyReport, Freeze, FreezeOrder, SealOrder, SealReport
     from workflows.prediction import predict
-    from workflows.stepping import StepFailed, heard, order
+    from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.timing import PASSES_PER_RUN
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class Syncing:
     def __init__(self, story: "Story") -> None:
         self._story = story
 
-    async def until_cutover(self) -> None:
-        """Passes until somebody approves, or until a new run is due.
+    async def until_cutover(self) -> bool:
+        """Passes until somebody approves: True; or until a new run is due: False.
 
         A machine without change tracking has no passes while it runs: its one pass is the cutover's.
         """
@@ -37,15 +37,16 @@ class Syncing:
             story.set(initial_done=True)
         self._foresee()
         while not self._may_cut_over():
+            story.stop_if_asked()  # before a new run, which would not know of it (SAFETY 20)
             if self._new_run_is_due():
-                return
-            story.stop_if_asked()
+                return False
             await self._wait_for_next_pass()
             if self._may_cut_over() or story.state.paused:
                 continue
             if story.preflight.warm:
                 await self._until_complete()
                 self._foresee()
+        return True
 
     def _new_run_is_due(self) -> bool:
         state = self._story.state
@@ -56,7 +57,8 @@ class Syncing:
         state, request = story.state, story.request
         if state.paused:
             return False
-        if request.approval == "auto" and state.approved is None:
+        refused = bool(state.decisions) and state.decisions[-1].decision == "rejected"  # a human's no outranks `auto`
+        if request.approval == "auto" and state.approved is None and not refused:
             fits = state.predicted_downtime_s is not None and (
                 state.predicted_downtime_s <= request.downtime_budget.total_seconds()
             )
@@ -153,7 +155,7 @@ class Syncing:
         failure: StepFailed | None = None
         copies: list[CopyReport] = []
         try:
-            freeze = await heard(
+            freeze = await story.hear(
                 order(
                     "freeze",
                     FreezeOrder(errand=story.errand, pass_no=number, final=final),
@@ -222,7 +224,7 @@ class Syncing:
                 reports.append(await heard(handle))
             except StepFailed as failed:
                 failure = failure or failed
-        if failure is not None and failure.code != "migration.cancelled":
+        if failure is not None and failure.code != CALLED_OFF:
             raise failure
         if failure is not None:  # called off before it began: nothing of it is copied, so the pass is cut
             reports.append(CopyReport(disk_id="", pass_no=freeze.pass_no, complete=False))

@@ -53,6 +53,7 @@ class ScriptedSteps:
         self.copying: dict[str, asyncio.Event] = {}
         self.hold_copies = False
         self.hold_source_proof = False
+        self.hold_preflight = False
         self.warm = True
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
@@ -88,6 +89,9 @@ class ScriptedSteps:
     @activity.defn
     async def preflight(self, order: PreflightOrder) -> Preflight:
         self._do("preflight", order)
+        while self.hold_preflight:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
         return Preflight(
             machine=self._machine(), checks=self.checks, store_id="store", pool="lab", sr_uuid="sr",
             sr_name="local", networks={"VM Network": "net"}, template="Other install media", warm=self.warm,

@@ -89,7 +89,7 @@ async def migration(temporal_client: Client, cached_workflows: int) -> AsyncIter
     made = Migration(temporal_client, steps)
     async with workflows, bytes_mover:
         yield made
-        steps.hold_copies = steps.hold_source_proof = False
+        steps.hold_copies = steps.hold_source_proof = steps.hold_preflight = False
         if hasattr(made, "handle"):
             description = await made.handle.describe()
             if description.close_time is None:
@@ -308,6 +308,91 @@ async def test_a_cancel_before_the_start_brings_the_source_back(migration):
     report = await migration.handle.query("report", result_type=Report)
     assert report.outcome == "cancelled"
     assert report.kept_vdis == ("vdi-1",)
+
+
+async def _cancelled(migration: Migration) -> Report:
+    await migration.handle.cancel()
+    with pytest.raises(WorkflowFailureError) as failed:
+        await migration.report()
+    assert isinstance(failed.value.cause, CancelledError)
+    return await migration.handle.query("report", result_type=Report)
+
+
+@pytest.mark.parametrize(
+    ("step", "undone"),
+    [
+        ("preflight", []),
+        ("make_shell", ["remove_shell", "release_source"]),
+        ("freeze", ["thaw", "change_tracking_off", "remove_shell", "release_source"]),
+    ],
+)
+async def test_a_cancel_is_heard_while_a_step_is_tried_for_ever(migration, step, undone):
+    migration.steps.fail(step, "vsphere.unreachable", times=1000)
+    await migration.start()
+    await migration.until(lambda status: migration.steps.said.count(f"{step}!") >= 2)
+
+    report = await _cancelled(migration)
+
+    assert report.outcome == "cancelled"
+    done = [name for name in migration.steps.said if not name.endswith("!")]
+    assert done[len(done) - len(undone) :] == undone
+    assert "copy_disk" not in done
+
+
+async def test_a_rollback_is_heard_while_the_start_is_tried_for_ever(migration):
+    migration.steps.fail("start_target", "xapi.unreachable", times=1000)
+    await migration.start(approval="auto")
+    status = await migration.until(lambda status: migration.steps.said.count("start_target!") >= 2)
+
+    await migration.update("rollback", {"who": "ann", "lose_target_writes_since": status.started_at.isoformat()})
+
+    report = await migration.report()
+    assert report.outcome == "rolled-back"
+    assert migration.steps.power.value == "on"
+    assert "stop_target" in migration.steps.said
+
+
+async def test_a_yes_that_is_taken_back_before_power_off_powers_nothing_off(migration):
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    migration.steps.hold_preflight = True
+    await migration.approve()
+    await migration.until(lambda status: migration.steps.said.count("preflight") == 2)
+
+    await migration.update("reject", {"who": "bob"})
+    migration.steps.hold_preflight = False
+
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    assert "power_off_source" not in migration.steps.said
+    await migration.approve()
+    assert (await migration.report()).outcome == "done"
+
+
+async def test_a_humans_no_outranks_automatic_approval(migration):
+    migration.steps.hold_copies = True
+    await migration.start(approval="auto", max_passes=1)
+    await migration.until(lambda status: "copy_disk" in migration.steps.said)
+    await migration.update("reject", {"who": "bob"})
+    migration.steps.hold_copies = False
+    await migration.until(lambda status: len(status.passes) >= 3)
+
+    assert "power_off_source" not in migration.steps.said
+
+    await migration.approve()
+    assert (await migration.report()).outcome == "done"
+
+
+async def test_a_yes_waits_for_the_end_of_a_pause(migration):
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.update("pause", {"who": "ann"})
+    await migration.approve()
+    await asyncio.sleep(0.5)
+    assert "power_off_source" not in migration.steps.said
+
+    await migration.update("resume", {"who": "ann"})
+
+    assert (await migration.report()).outcome == "done"
 
 
 async def test_a_cancel_after_the_start_only_ends_the_watching(migration):

@@ -15,6 +15,7 @@ from starter.demo.telling import Teller
 from starter.demo.verdict import Outcome
 from starter.main import INTERRUPTED
 from starter.output import Output, put, say
+from starter.temporal_cli import find_temporal_cli
 from starter.views.report import report_view
 
 LONGEST = 240.0
@@ -25,6 +26,7 @@ def play(state: Path | None, output: Output) -> int:
     """The exit code: 0 only when all of it holds."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
+    find_temporal_cli()  # it may have to be built first: that is set-up, and none of the demo's time
     stage = Stage(state)
     try:
         with Teller() as teller:

@@ -36,6 +36,12 @@ password = "env:NOT_SET_AND_NOT_READ"
 """
 
 
+FERRY_AT_A_TERMINAL = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from starter.main import main; main()"
+)
+"""With Ctrl-C heard, also where the tests themselves run in the background of a script, which ignores it."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""
@@ -100,8 +106,8 @@ class Shell:
     async def begin(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "starter",
+            "-c",
+            FERRY_AT_A_TERMINAL,
             *arguments,
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,

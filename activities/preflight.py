@@ -102,6 +102,8 @@ def machine_checks(machine: Machine, migration: str) -> list[Check]:
         say("preflight.tools_not_running", "warning", "the guest cannot be asked to shut down")
     if machine.mounted_iso:
         say("preflight.iso_mounted", "note", f"{machine.mounted_iso} stays behind")
+    if machine.tags_unread:
+        say("preflight.tags_unread", "note", f"the target gets no tags: {machine.tags_unread}")
     if machine.secure_boot:
         say("preflight.secure_boot", "warning", "Secure Boot is off on the target")
     return found

@@ -74,6 +74,8 @@ _ENTRIES = (
     ErrorEntry("preflight.tools_not_running", _F, "VMware Tools do not answer, so the guest cannot be asked to shut down.",
                "Shut it down from inside when asked, or start with power_off = hard."),
     ErrorEntry("preflight.iso_mounted", _F, "An ISO is in the CD drive; it is not moved.", "Eject it when convenient."),
+    ErrorEntry("preflight.tags_unread", _F, "vCenter's tags of the VM could not be read, so the target gets none.",
+               "Set them on the target by hand, or allow the user to read tags and start anew."),
     ErrorEntry("preflight.secure_boot", _F, "The VM boots with Secure Boot, which is off on the target.",
                "Turn it on there once the pool has its certificates."),
     # -- vSphere

@@ -79,6 +79,7 @@ class Machine(Contract):
     tools_running: bool = False
     description: str = ""
     tags: tuple[str, ...] = ()
+    tags_unread: str = Field(default="", description="why tags could not be read; empty when they were")
     host: str = ""
     has_cdrom: bool = False
     mounted_iso: str | None = None

@@ -106,6 +106,7 @@ class Vm(Strict):
     guest_id: str = "otherLinux64Guest"
     hw_version: int = 19
     annotation: str = ""
+    tags: list[Text] = []
     nics: list[Nic] = []
     disks: list[Disk] = []
     guest: Guest = Guest()

@@ -9,7 +9,7 @@ from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze
-from platforms.vsphere import fencing, freezing, inventory, marks, power, snapshots, tracking
+from platforms.vsphere import fencing, freezing, inventory, marks, power, snapshots, tags, tracking
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -59,10 +59,12 @@ class VsphereSource:
             for _, told in read_all(self.session, vim.Datastore, ["name", "summary.type"], "list the datastores")
         }
         host = properties.get("runtime.host")
-        return inventory.machine_of(
+        machine = inventory.machine_of(
             self.name, located.ref, properties, stores, self._far_networks(properties),
             read_one(self.session, host, ["name"], "read the host's name")["name"] if host is not None else "",
         )  # fmt: skip
+        names, unread = tags.tags_of(self.session, located.ref._moId)
+        return machine.model_copy(update={"tags": names, "tags_unread": unread})
 
     def _far_networks(self, properties: dict[str, Any]) -> dict[str, str]:
         """Names of the port groups and opaque networks that its NICs know by a key only."""

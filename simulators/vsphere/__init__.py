@@ -7,8 +7,10 @@ guest writes, layoutEx that is stale until it is refreshed.
 
 Left out: events and alarms, clusters and resource pools beyond one, DRS and HA, clones, NFC leases and the NFS export
 folder (later), SESparse (all deltas are vmfsSparse), memory and quiesced snapshots (accepted, not different),
-independent disks' own rules beyond their absence from snapshots, tags and other REST interfaces.
+independent disks' own rules beyond their absence from snapshots, the REST API but for
+reading a VM's tags under `/rest`.
 
 Fault actions: ``fault`` (name of a vim.fault), ``task-fault`` (the task ends with it), ``drop``, ``delay``; for
-``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``no-range`` (a 200).
+``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``no-range`` (a 200);
+for ``REST``: ``http``.
 """

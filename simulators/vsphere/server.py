@@ -26,6 +26,7 @@ from simulators.vsphere import folder as files
 from simulators.vsphere import soap
 from simulators.vsphere.collector import Collector
 from simulators.vsphere.methods import Methods
+from simulators.vsphere.rest import Rest
 from simulators.vsphere.sessions import Session, Sessions
 from simulators.vsphere.tracking import ChangeTracking
 from simulators.vsphere.world import World
@@ -74,14 +75,20 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.startswith("/lab/"):
             return self._lab("POST", json.loads(body or b"{}"))
+        if self.path.startswith("/rest/"):
+            return self._rest("POST", body)
         return self._soap(body)
 
     def do_DELETE(self) -> None:
-        self._lab("DELETE", {})
+        if self.path.startswith("/rest/"):
+            return self._rest("DELETE", b"")
+        return self._lab("DELETE", {})
 
     def do_GET(self) -> None:
         if self.path.startswith("/lab/"):
             self._lab("GET", {})
+        elif self.path.startswith("/rest/"):
+            self._rest("GET", b"")
         elif self.path.startswith("/folder/"):
             self._folder(with_body=True)
         elif urlsplit(self.path).path == "/sdk/vimServiceVersions.xml":
@@ -91,6 +98,13 @@ class _Doors(http.server.BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._folder(with_body=False)
+
+    def _rest(self, method: str, body: bytes) -> None:
+        rule = self.lab.faults.strike("REST", urlsplit(self.path).path)
+        if rule is not None and rule.action == "http":
+            return self._plain(int(rule.argument))
+        status, said = self.lab.rest.answer(method, self.path, dict(self.headers.items()), body)
+        return self._plain(status, json.dumps(said).encode() if status == 200 else b"", "application/json")
 
     # -- SOAP
 
@@ -381,6 +395,7 @@ class VsphereSimulator:
         clock = clock or Clock()
         self.world = World(inventory, folder, clock, self.faults)
         self.sessions = Sessions(clock, inventory.user, password)
+        self.rest = Rest(self.world, inventory.user, password)
         self.collector, self.methods, self.stats = Collector(self.world), Methods(self.world), Stats()
         self._listener = _Listener((host, port), authority.server_context(host), self)
 

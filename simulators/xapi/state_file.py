@@ -49,6 +49,8 @@ class StateFile:
             "name": record["name_label"],
             "uuid": record["uuid"],
             "power_state": record["power_state"],
+            "description": record["name_description"],
+            "tags": sorted(record["tags"]),
             "firmware": record["HVM_boot_params"].get("firmware", "bios"),
             "nics": [
                 {

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from contracts.config import SourceConfig
@@ -227,3 +228,29 @@ def test_change_tracking_without_change_ids_is_not_believed(source: VsphereSourc
 
     assert "change id" in told.value.message
     source.thaw(machine.machine_id, MARK.migration)
+
+
+def test_tags_are_read_by_rest(source: VsphereSource, machine: Machine, vcsim: Vcsim) -> None:
+    """Only a vCenter has them."""
+    if source.check().startswith("VMware ESXi"):
+        assert (machine.tags, machine.tags_unread) == ((), "")
+        return
+    assert (machine.tags, machine.tags_unread) == ((), "")
+    rest = f"{vcsim.url.removesuffix('/sdk')}/rest/com/vmware/cis"
+    with httpx.Client(verify=source.session.context()) as door:
+        token = door.post(f"{rest}/session", auth=("ferry", PASSWORD)).json()["value"]
+        door.headers["vmware-api-session-id"] = token
+
+        def made(kind: str, **spec: object) -> str:
+            answer = door.post(f"{rest}/tagging/{kind}", json={"create_spec": spec}).raise_for_status()
+            return str(answer.json()["value"])
+
+        category = made("category", name="stage", description="", cardinality="MULTIPLE", associable_types=[])
+        for name in ("shop", "prod"):
+            tag = made("tag", name=name, description="", category_id=category)
+            door.post(
+                f"{rest}/tagging/tag-association/id:{tag}?~action=attach",
+                json={"object_id": {"type": "VirtualMachine", "id": machine.ref}},
+            ).raise_for_status()
+
+    assert source.machine(machine.name).tags == ("prod", "shop")

@@ -367,3 +367,38 @@ def test_no_message_holds_the_password(vcenter, tmp_path):
 
     assert "sesame-open" not in str(told.value)
     assert Path(tmp_path / "password").exists()
+
+
+TAGGED = {**WEB01, "tags": ["shop", "prod"]}
+
+
+def test_tags_are_carried_and_the_rest_session_is_given_back(tmp_path):
+    with running_vcenter(tmp_path, TAGGED) as vcenter:
+        source = client_of(vcenter, tmp_path)
+
+        machine = source.machine("web01")
+
+        assert (machine.tags, machine.tags_unread) == (("prod", "shop"), "")
+        assert vcenter.rest.open == 0
+        source.close()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_tags_that_cannot_be_read_are_told_and_stop_nothing(tmp_path, status):
+    with running_vcenter(tmp_path, TAGGED) as vcenter:
+        source = client_of(vcenter, tmp_path)
+        vcenter.faults.add(FaultRule(method="REST", action="http", argument=status))
+
+        machine = source.machine("web01")
+
+        assert (machine.tags, machine.tags_unread) == ((), f"HTTP {status}")
+        source.close()
+
+
+def test_a_bare_host_has_no_tags_and_is_not_asked(tmp_path):
+    with running_vcenter(tmp_path, TAGGED, kind="esxi") as host:
+        source = client_of(host, tmp_path)
+        host.faults.add(FaultRule(method="REST", action="http", argument=500))
+
+        assert source.machine("web01").tags_unread == ""
+        source.close()

@@ -18,6 +18,8 @@ vsphere:
     - name: web01
       firmware: efi
       power: on
+      annotation: the shop
+      tags: [prod, shop]
       cpus: 2
       memory_mib: 2048
       nics:
@@ -84,6 +86,7 @@ def test_three_machines_are_moved_by_hand_and_their_disks_are_equal(tmp_path, de
         pool = running.pool()
         assert [pool[name]["power_state"] for name in ("web01", "old01", "cold01")] == ["Running", "Running", "Halted"]
         assert [pool[name]["firmware"] for name in ("web01", "old01", "cold01")] == ["uefi", "bios", "bios"]
+        assert (pool["web01"]["description"], pool["web01"]["tags"]) == ("the shop", ["prod", "shop"])
         assert [nic["mac"] for nic in pool["web01"]["nics"]] == ["00:50:56:aa:00:01", "00:0c:29:aa:00:02"]
         sources = {
             ("web01", 0): "vmfs1/web01/web01-flat.vmdk",

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
+	_ "github.com/vmware/govmomi/vapi/simulator" // tags, by REST
 )
 
 // ready is what is printed: where it is, and by what it is known.
@@ -59,6 +60,7 @@ func serve(listen string, machines int, esx bool) error {
 	}
 	defer model.Remove() // the datastores are temporary folders
 	model.Service.TLS = new(tls.Config)
+	model.Service.RegisterEndpoints = true
 	model.Service.Listen = &url.URL{Host: listen, User: login()}
 	server := model.Service.NewServer()
 

@@ -1,0 +1,81 @@
+"""A VM's tags: a matter of vCenter's REST API, since SOAP does not know them (vsphere.md §4).
+
+`/rest` and not `/api`: 6.5 has it as well as 8.0. Tags are worth carrying over and not worth a failed migration,
+so that whatever goes wrong is told and nothing is raised.
+"""
+
+from typing import Any
+
+import httpx
+
+from contracts.errors import FerryError
+from platforms.secrets import resolve
+from platforms.vsphere.session import Session
+
+PATIENCE = 20.0
+MOST = 1 << 20
+"""Bytes of one answer."""
+MOST_TAGS = 256
+_LOGIN = "/rest/com/vmware/cis/session"
+_TAGGING = "/rest/com/vmware/cis/tagging"
+
+
+class _Unreadable(Exception):
+    """Why, for people."""
+
+
+def tags_of(session: Session, moref: str) -> tuple[tuple[str, ...], str]:
+    """The names of a VM's tags, sorted; and why they could not be read, where they could not.
+
+    The password was taken at the SOAP door before this one is asked, so that a wrong one is not tried twice.
+    """
+    about: Any = session.call("ask what it is", lambda instance: instance.RetrieveContent().about)
+    if about.apiType != "VirtualCenter":
+        return (), ""  # a bare host has none
+    host, port = session.address
+    try:
+        with httpx.Client(
+            base_url=httpx.URL(scheme="https", host=host, port=port),
+            verify=session.context(),
+            timeout=PATIENCE,
+            trust_env=False,
+        ) as door:
+            return _read(door, session, moref), ""
+    except _Unreadable as error:
+        return (), str(error)
+    except (httpx.HTTPError, FerryError) as error:
+        return (), type(error).__name__ if isinstance(error, httpx.HTTPError) else error.message
+
+
+def _read(door: httpx.Client, session: Session, moref: str) -> tuple[str, ...]:
+    login = (session.config.username, resolve(session.config.password))
+    token = _value(door, "POST", _LOGIN, auth=httpx.BasicAuth(*login))
+    headers = {"vmware-api-session-id": str(token)}
+    try:
+        ids = _value(
+            door, "POST", f"{_TAGGING}/tag-association", params={"~action": "list-attached-tags"}, headers=headers,
+            json={"object_id": {"type": "VirtualMachine", "id": moref}},
+        )  # fmt: skip
+        ids = [] if ids is None else ids  # vcsim says null for none
+        if not isinstance(ids, list) or len(ids) > MOST_TAGS:
+            raise _Unreadable("the list of its tags makes no sense")
+        tags = [_value(door, "GET", f"{_TAGGING}/tag/id:{each}", headers=headers) for each in ids]
+    finally:
+        door.delete(_LOGIN, headers=headers)  # sessions that nobody ends lock everybody out
+    return tuple(sorted({str(tag["name"]) for tag in tags if isinstance(tag, dict) and tag.get("name")}))
+
+
+def _value(door: httpx.Client, method: str, path: str, **more: Any) -> Any:
+    """``value`` of an answer: bounded, and 200 or nothing."""
+    with door.stream(method, path, **more) as answer:
+        if answer.status_code != httpx.codes.OK:
+            raise _Unreadable(f"HTTP {answer.status_code}")
+        body = b""
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > MOST:
+                raise _Unreadable("too long an answer")
+    try:
+        return httpx.Response(200, content=body).json()["value"]
+    except (ValueError, KeyError, TypeError):
+        raise _Unreadable("an answer without a value") from None

@@ -299,6 +299,11 @@ class Story:
             case UndoStep.THAW:
                 await heard(order("thaw", said, type(None)))
             case UndoStep.POWER_ON_SOURCE:
+                if self.state.started_at is None:
+                    # A power-off that a stopped worker still has in its hands is refused from here on (SAFETY 14).
+                    self.set(epoch=self.state.epoch + 1)
+                    said = said.model_copy(update={"epoch": self.state.epoch})
+                    await heard(order("raise_source_epoch", said, type(None)))
                 await heard(order("power_on_source", said, type(None)))
                 self.set(powered_off_at=None)
             case UndoStep.UNFENCE_SOURCE:

@@ -224,7 +224,10 @@ async def test_a_cutover_that_fails_before_the_start_powers_the_source_on_again(
         await migration.report()
 
     said = migration.steps.said
-    assert said[-5:] == ["unfence_source", "power_on_source", "change_tracking_off", "remove_shell", "release_source"]
+    assert said[-6:] == [
+        "unfence_source", "raise_source_epoch", "power_on_source",
+        "change_tracking_off", "remove_shell", "release_source",
+    ]  # fmt: skip
     assert migration.steps.power.value == "on"
     assert "start_target" not in said
 
@@ -266,6 +269,8 @@ async def test_a_guest_that_does_not_shut_down_leaves_it_running_and_asks(migrat
     await migration.approve()
 
     assert (await migration.report()).outcome == "done"
+    power_offs = [order.epoch for order in migration.steps.orders if type(order).__name__ == "PowerOffOrder"]
+    assert power_offs == [0, 1], "a power-off of the first cutover, still under way somewhere, is refused by now"
 
 
 async def test_a_vm_that_was_changed_after_the_approval_is_not_powered_off(migration):

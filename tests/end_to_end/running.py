@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -61,6 +64,13 @@ class Programs:
             [str(BIN / "ferry"), *words, "--config", str(self.config)], cwd=ROOT, env=self.environment,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
         )  # fmt: skip
+
+    def vcenter(self, door: str, **said: Any) -> Any:
+        """The lab's own door at the vCenter: ``state``, or what somebody else does, ``vms/NAME/power``."""
+        url = json.loads((self.folder / "lab.log").read_text().splitlines()[0])["vsphere"]
+        with httpx.Client(verify=ssl.create_default_context(cafile=str(self.state / "ca.pem"))) as client:
+            answer = client.post(f"{url}/lab/{door}", json=said) if said else client.get(f"{url}/lab/{door}")
+        return answer.raise_for_status().json()
 
     def pool(self) -> dict[str, Any]:
         """The pool's VMs by name."""

@@ -120,3 +120,55 @@ def test_what_a_new_user_types_wrongly_is_answered_well(tmp_path, dev_server, in
         assert running.ferry("inventory", "-o", "json").returncode == 0
         assert running.ferry("doctor").returncode == 0
         assert running.pool() == {}
+
+
+TOOLLESS = """
+vsphere:
+  datastores: [{name: nfs1, type: NFS}]
+  vms:
+    - name: mute01
+      power: on
+      nics: [{network: VM Network, mac: "00:50:56:aa:00:09"}]
+      disks: [{size_mib: 16, datastore: nfs1}]
+      guest: {tools: not-running, writes_mib_per_s: 0.5, writes_span_mib: 4}
+xcpng:
+  srs: [{name: local-ext, type: ext, size_gib: 64}]
+  networks: [{name: lan}]
+"""
+
+
+def test_a_cutover_that_had_to_be_undone_comes_to_its_end_at_the_second_yes(tmp_path, dev_server):
+    """Nobody can ask its guest to shut down: the source comes back, a human shuts it down, and says yes again."""
+    file = tmp_path / "inventory.yaml"
+    file.write_text(TOOLLESS)
+    with programs(tmp_path, dev_server.address) as running:
+        running.lab(file)
+        running.worker()
+
+        def shown():
+            return json.loads(running.ferry("status", "mute01", "-o", "json").stdout)
+
+        def approve():
+            running.until(lambda: shown().get("phase") == "awaiting-approval", "worker")
+            assert running.ferry("approve", "mute01", "--yes").returncode == 0
+
+        assert running.ferry("start", "mute01", "--delta-interval", "1h").returncode == 0
+        approve()
+        running.until(lambda: shown().get("needs_human") == "source.shutdown_timeout", "worker")
+        undone = running.vcenter("state")["mute01"]
+        running.vcenter("vms/mute01/power", state="off")
+        assert running.ferry("retry", "mute01").returncode == 0
+        running.until(lambda: not shown().get("needs_human"), "worker")
+        approve()
+        running.until(lambda: (shown().get("report") or {}).get("outcome") == "done", "worker")
+
+        assert (undone["power"], undone["snapshots"]) == ("poweredOn", [])
+        report = shown()["report"]
+        assert report["proof_target_is_sent"] == report["proof_target_is_source"] == "holds"
+        ended = running.vcenter("state")["mute01"]
+        assert (ended["power"], ended["snapshots"], ended["power_ons"]) == ("poweredOff", [], undone["power_ons"])
+        assert not [key for key in ended["extra_config"] if key in ("ferry.migration", "ferry.workflow", "ferry.epoch")]
+        target = running.pool()["mute01"]
+        assert target["power_state"] == "Running"
+        [disk] = target["disks"]
+        assert judged(running.state / "vsphere/nfs1/mute01/mute01-flat.vmdk", disk["snapshot_file"]).returncode == 0

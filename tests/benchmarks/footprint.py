@@ -85,7 +85,7 @@ async def _measure(folder: Path, *, full: bool) -> dict[str, Any]:
         running.lab(inventory)
         worker = running.worker()
         client = await Client.connect(server.address, data_converter=pydantic_data_converter)
-        big = await _big(client, running, full=full)
+        big = await _big(client, running, worker.pid, full=full)
         few = await _events(client, running, "few", FEW)
         many = await _events(client, running, "many", MANY)
         rss = _greatest_rss(worker.pid)
@@ -121,7 +121,7 @@ def _make_big(file: Path) -> None:
             out.write(chance.randbytes(piece))
 
 
-async def _big(client: Client, running: Programs, *, full: bool) -> dict[str, Any]:
+async def _big(client: Client, running: Programs, worker: int, *, full: bool) -> dict[str, Any]:
     began = time.monotonic()
     _start(running, "big", "5m")
     await _until(client, "big", lambda seen: seen.awaits_approval)
@@ -137,7 +137,7 @@ async def _big(client: Client, running: Programs, *, full: bool) -> dict[str, An
     if full:
         ended = await _until(client, "big", lambda seen: seen.report is not None, HOURS)
     else:
-        told["proof_target_is_source"] = await _rate(client, started)
+        told["proof_target_is_source"] = await _rate(client, started, worker)
         _ferry(running, "cancel", "big", "--yes")
         ended = await _until(client, "big", lambda seen: seen.report is not None)
     assert ended.report is not None
@@ -149,18 +149,26 @@ async def _big(client: Client, running: Programs, *, full: bool) -> dict[str, An
     return told
 
 
-async def _rate(client: Client, seen: Seen) -> dict[str, Any]:
-    """How fast the second proof reads, over a minute; the whole is reckoned."""
-    began, first = time.monotonic(), _proving(seen)
+async def _rate(client: Client, seen: Seen, worker: int) -> dict[str, Any]:
+    """How fast the second proof reads, over a minute, and what the worker spends on it; the whole is reckoned."""
+    began, first, spent = time.monotonic(), _proving(seen), _cpu(worker)
     await asyncio.sleep(RATE_OVER)
     last = _proving(await look(client, "migrate/vsphere/big"))
-    rate = (last - first) / (time.monotonic() - began)
+    seconds = time.monotonic() - began
+    rate = (last - first) / seconds
     return {
+        "worker_cpu": round((_cpu(worker) - spent) / seconds, 2),
         "holds": None,
         "measured": f"over {RATE_OVER:.0f} s, not to its end (--full)",
         "bytes_per_second": round(rate),
         "seconds_reckoned": round(BIG / rate) if rate else None,
     }
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used, in user and kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _proving(seen: Seen) -> int:

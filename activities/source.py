@@ -100,14 +100,14 @@ class SourceActivities:
         """Keep the machine, now off, from coming back by itself."""
         errand = order.errand
         source = self._systems.source(errand.source)
-        return await self._step(lambda: source.fence(errand.machine_id, errand.migration))
+        return await self._step(lambda: source.fence(errand.machine_id, errand.mark(order.epoch)))
 
     @activity.defn
     async def unfence_source(self, order: UnfenceOrder) -> None:
         """Take the fence away."""
         errand = order.errand
         source = self._systems.source(errand.source)
-        await self._step(lambda: source.unfence(errand.machine_id, order.journal))
+        await self._step(lambda: source.unfence(errand.machine_id, order.journal, errand.mark(order.epoch)))
 
     @activity.defn
     async def raise_source_epoch(self, order: SourceOrder) -> None:
@@ -143,7 +143,7 @@ class SourceActivities:
             return PoweredOff(at=datetime.now(UTC), how="already")
         if order.policy != "hard":
             try:
-                source.shut_down_guest(errand.machine_id)
+                source.shut_down_guest(errand.machine_id, mark)
                 deadline = time.monotonic() + order.patience.total_seconds()
                 while time.monotonic() < deadline:
                     if source.power(errand.machine_id) is Power.OFF:

@@ -126,6 +126,7 @@ class UndoStep(StrEnum):
     THAW = "thaw"
     POWER_ON_SOURCE = "power_on_source"
     UNFENCE_SOURCE = "unfence_source"
+    BLOCK_TARGET = "block_target"
 
 
 class Undo(Contract):

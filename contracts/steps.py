@@ -221,6 +221,7 @@ class UnfenceOrder(Contract):
 
     errand: Errand
     journal: FenceJournal
+    epoch: int = 0
 
 
 class SnapshotReport(Contract):

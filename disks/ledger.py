@@ -132,6 +132,7 @@ class Ledger:
                 now.token = record["token"]
             case "plan":
                 now.plan = Plan.load(self._plan_file(record["pass"]))
+                now.closed_passes = [each for each in now.closed_passes if each != record["pass"]]  # it is open again
                 now.position = now.sent = now.sent_again = 0
                 now.open_segment = None
                 now.touched = True
@@ -146,7 +147,8 @@ class Ledger:
                 now.sent += record["sent"]
                 now.sent_again += record["again"]
                 now.open_segment = None
-            case "closed":
+            # A stopped worker that closes its pass once more, when the next is under way, closes nothing (SAFETY 13).
+            case "closed" if now.plan is not None and now.plan.pass_no == record["pass"]:
                 self._close(complete=record["complete"], void=record["void"])
                 now.closed_passes.append(record["pass"])
             case "diverged":

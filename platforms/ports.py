@@ -92,8 +92,11 @@ class Source(Protocol):
         """Whether it runs."""
         ...
 
-    def shut_down_guest(self, machine_id: str) -> None:
-        """Ask the guest to shut down; returns at once. Raises ``preflight.tools_not_running``."""
+    def shut_down_guest(self, machine_id: str, mark: OwnerMark) -> None:
+        """Ask the guest to shut down, after re-reading the epoch (SAFETY 14); returns at once.
+
+        Raises ``preflight.tools_not_running``, ``source.stale_epoch``.
+        """
         ...
 
     def power_off(self, machine_id: str, mark: OwnerMark) -> None:
@@ -104,12 +107,15 @@ class Source(Protocol):
         """Switch it on, after re-reading the epoch. On is success."""
         ...
 
-    def fence(self, machine_id: str, migration: str) -> FenceJournal:
-        """Keep an off machine from coming back onto the network by itself; answers what was changed."""
+    def fence(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
+        """Keep an off machine from coming back onto the network by itself; answers what was changed.
+
+        Raises ``source.stale_epoch``.
+        """
         ...
 
-    def unfence(self, machine_id: str, journal: FenceJournal) -> None:
-        """Undo what the journal names."""
+    def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
+        """Undo what the journal names. Raises ``source.stale_epoch``."""
         ...
 
 

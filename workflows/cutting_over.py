@@ -93,6 +93,11 @@ class CuttingOver:
         story = self._story
         story.stop_if_asked()
         story.set(power_off_began=True)
+        # A power-on of an earlier cutover's way back, in the hands of a stopped worker, is refused from here on.
+        story.set(epoch=story.state.epoch + 1)
+        await story.hear(
+            order("raise_source_epoch", SourceOrder(errand=story.errand, epoch=story.state.epoch), _STORED)
+        )
         if story.state.was_on:
             story.will_undo(UndoStep.POWER_ON_SOURCE)
         request = story.request
@@ -112,7 +117,9 @@ class CuttingOver:
         story.set(powered_off_at=off.at)
         story.stop_if_asked()
         story.will_undo(UndoStep.UNFENCE_SOURCE)
-        fence = await story.hear(order("fence_source", SourceOrder(errand=story.errand), FenceJournal))
+        fence = await story.hear(
+            order("fence_source", SourceOrder(errand=story.errand, epoch=story.state.epoch), FenceJournal)
+        )
         story.set(fence=fence)
 
     async def _final_pass(self) -> None:
@@ -138,6 +145,7 @@ class CuttingOver:
         starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
         await story.hear(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
         story.stop_if_asked()
+        story.will_undo(UndoStep.BLOCK_TARGET)
         await story.hear(order("unblock_target", ref, _STORED))
         story.stop_if_asked()
         if not starts:
@@ -238,6 +246,13 @@ class CuttingOver:
             notes.append(f"the source stays off and fenced ({changed})")
         story.set(undo=(), notes=tuple(notes))
 
+    async def block_target(self) -> None:
+        """The way back from an unblocked target that was not started: nobody may start it beside the source."""
+        story = self._story
+        story.set(epoch=story.state.epoch + 1)
+        for name in ("block_target", "raise_target_epoch"):
+            await heard(order(name, self._ref(), _STORED))
+
     async def stop_target(self) -> None:
         """Rollback after the start: block, stop, see it halted, raise the epoch (SAFETY 17)."""
         story = self._story
@@ -245,6 +260,7 @@ class CuttingOver:
         ref = self._ref()
         for name in ("block_target", "raise_target_epoch", "stop_target"):
             await story.insist(name, ref, _STORED, give_up_after=STOP_TRYING)
+        story.set(undo=tuple(each for each in story.state.undo if each.step is not UndoStep.BLOCK_TARGET))  # done here
         await story.insist("raise_source_epoch", SourceOrder(errand=story.errand, epoch=story.state.epoch), _STORED)
 
     def _ref(self) -> ShellRef:

@@ -308,8 +308,11 @@ class Story:
                 self.set(powered_off_at=None)
             case UndoStep.UNFENCE_SOURCE:
                 journal = self.state.fence or FenceJournal()
-                await heard(order("unfence_source", UnfenceOrder(errand=self.errand, journal=journal), type(None)))
+                unfence = UnfenceOrder(errand=self.errand, journal=journal, epoch=self.state.epoch)
+                await heard(order("unfence_source", unfence, type(None)))
                 self.set(fence=None)
+            case UndoStep.BLOCK_TARGET:
+                await self._cutting_over.block_target()
 
     # -- endings
 

@@ -5,38 +5,47 @@ from typing import Any
 
 from pyVmomi import vim
 
+from contracts.machine import OwnerMark
 from contracts.steps import FenceJournal
 from platforms.vsphere import inventory
 from platforms.vsphere.configuring import options, reconfigure
 from platforms.vsphere.located import Located
+from platforms.vsphere.marks import see_that_it_is_ours
 from platforms.vsphere.session import Session
 
 FENCE_KEY = "ferry.fence"
 """extraConfig: what the fence changed, written in the same call that changes it."""
 
 
-def fence(session: Session, vm: Located) -> FenceJournal:
-    """NICs that would connect at power-on no longer do.
+def fence(session: Session, vm: Located, mark: OwnerMark) -> FenceJournal:
+    """NICs that would connect at power-on no longer do. Raises ``source.stale_epoch``.
 
     HA, DRS and auto-start overrides and the template mark are not made yet: a machine that somebody or something
     starts comes up without network.
     """
     properties = vm.properties(session)
+    see_that_it_is_ours(vm, properties, mark)
     journal = _journal_of(properties)
     cards = [card for card in _cards(properties) if card.connectable.startConnected]
     if cards:
         journal.update({str(card.key): "startConnected" for card in cards})
-        _connect_at_start(session, vm, cards, False, json.dumps(journal), "disconnect its NICs at start")
+        doing = "disconnect its NICs at start"
+        _connect_at_start(session, vm, cards, False, json.dumps(journal), doing, properties["config.changeVersion"])
     return FenceJournal(changes={f"NIC {key}": change for key, change in sorted(journal.items())})
 
 
-def unfence(session: Session, vm: Located, journal: FenceJournal) -> None:
-    """The machine's own journal counts too: an attempt to fence that died told nobody else."""
+def unfence(session: Session, vm: Located, journal: FenceJournal, mark: OwnerMark) -> None:
+    """The machine's own journal counts too: an attempt to fence that died told nobody else.
+
+    Raises ``source.stale_epoch``.
+    """
     properties = vm.properties(session)
+    see_that_it_is_ours(vm, properties, mark)
     keys = set(_journal_of(properties)) | {name.removeprefix("NIC ") for name in journal.changes}
     cards = [card for card in _cards(properties) if str(card.key) in keys and not card.connectable.startConnected]
     if cards or FENCE_KEY in inventory.extra_config(properties):
-        _connect_at_start(session, vm, cards, True, "", "connect its NICs at start again")
+        doing = "connect its NICs at start again"
+        _connect_at_start(session, vm, cards, True, "", doing, properties["config.changeVersion"])
 
 
 def _cards(properties: dict[str, Any]) -> list[Any]:
@@ -47,13 +56,14 @@ def _cards(properties: dict[str, Any]) -> list[Any]:
 
 
 def _connect_at_start(
-    session: Session, vm: Located, cards: list[Any], connected: bool, journal: str, doing: str
+    session: Session, vm: Located, cards: list[Any], connected: bool, journal: str, doing: str, version: str
 ) -> None:
+    """With the version at which the epoch was read: raising it in the meantime makes vSphere refuse (SAFETY 14)."""
     edits = []
     for card in cards:
         card.connectable.startConnected = connected
         edits.append(vim.vm.device.VirtualDeviceSpec(operation="edit", device=card))
-    spec = vim.vm.ConfigSpec(deviceChange=edits, extraConfig=options({FENCE_KEY: journal}))
+    spec = vim.vm.ConfigSpec(deviceChange=edits, extraConfig=options({FENCE_KEY: journal}), changeVersion=version)
     reconfigure(session, vm, spec, doing)
 
 

@@ -28,6 +28,7 @@ def freeze(session: Session, vm: Located, errand: Errand, pass_no: int, *, final
     if snapshot is None:
         thaw(session, vm, errand.migration)  # older ones of ours go first: remove before create
         if not (final and _needs_no_snapshot(session, vm, properties)):
+            _still_ours(session, vm, errand)
             snapshot = take_snapshot(session, vm, errand.migration, pass_no, final=final)
     devices = _devices(session, vm, snapshot)
     frozen = Freeze(
@@ -87,6 +88,13 @@ def _no_foreign_snapshot(session: Session, vm: Located, properties: dict[str, An
             note_foreign(session, vm, properties, foreign)
         names = ", ".join(each.name for each in foreign[:5])
         raise FerryError("vsphere.foreign_snapshot", f"{vm.name} has snapshots that are not ours: {names}")
+
+
+def _still_ours(session: Session, vm: Located, errand: Errand) -> None:
+    """A worker that was stopped before it froze, and wakes when the migration is over, leaves no snapshot behind."""
+    owner = inventory.owner_of(inventory.extra_config(vm.properties(session)))
+    if owner is None or owner.migration != errand.migration:
+        raise FerryError("source.stale_epoch", f"{vm.name} no longer bears the mark of this migration")
 
 
 def _adoptable(properties: dict[str, Any], migration: str, pass_no: int) -> Any | None:

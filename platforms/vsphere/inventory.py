@@ -12,7 +12,7 @@ from contracts.names import OwnerKey
 PATHS = (
     "name", "config.instanceUuid", "config.uuid", "config.firmware", "config.bootOptions", "config.guestId",
     "config.guestFullName", "config.annotation", "config.extraConfig", "config.changeTrackingEnabled",
-    "config.template", "runtime.host",
+    "config.template", "config.changeVersion", "runtime.host",
     "config.hardware.device", "config.hardware.numCPU", "config.hardware.numCoresPerSocket", "config.hardware.memoryMB",
     "capability.changeTrackingSupported", "runtime.powerState", "runtime.connectionState",
     "runtime.consolidationNeeded", "guest.toolsRunningStatus", "snapshot.rootSnapshotList",

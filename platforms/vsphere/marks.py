@@ -59,6 +59,15 @@ def raise_epoch(session: Session, vm: Located, mark: OwnerMark) -> None:
 def check_epoch(session: Session, vm: Located, mark: OwnerMark) -> None:
     """Just before the call that it guards (SAFETY 14). Raises ``source.stale_epoch``."""
     owner, _ = _read(session, vm)
+    _not_overtaken(vm, owner, mark)
+
+
+def see_that_it_is_ours(vm: Located, properties: dict[str, Any], mark: OwnerMark) -> None:
+    """The same of properties that were read. Raises ``source.stale_epoch``."""
+    _not_overtaken(vm, inventory.owner_of(inventory.extra_config(properties)), mark)
+
+
+def _not_overtaken(vm: Located, owner: OwnerMark | None, mark: OwnerMark) -> None:
     if owner is None or owner.migration != mark.migration or owner.epoch > mark.epoch:
         raise FerryError("source.stale_epoch", f"{vm.name} is at another owner or a newer epoch than {mark.epoch}")
 

@@ -131,9 +131,9 @@ class VsphereSource:
         """Whether it runs."""
         return power.power_of(self.session, self._find(machine_id))
 
-    def shut_down_guest(self, machine_id: str) -> None:
+    def shut_down_guest(self, machine_id: str, mark: OwnerMark) -> None:
         """Ask the guest; one that is off already is fine."""
-        power.shut_down_guest(self.session, self._find(machine_id))
+        power.shut_down_guest(self.session, self._find(machine_id), mark)
 
     def power_off(self, machine_id: str, mark: OwnerMark) -> None:
         """Hard."""
@@ -143,13 +143,13 @@ class VsphereSource:
         """Bring it back."""
         power.switch(self.session, self._find(machine_id), mark, Power.ON)
 
-    def fence(self, machine_id: str, migration: str) -> FenceJournal:
+    def fence(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
         """NICs only, for now: see :func:`platforms.vsphere.fencing.fence`."""
-        return fencing.fence(self.session, self._find(machine_id))
+        return fencing.fence(self.session, self._find(machine_id), mark)
 
-    def unfence(self, machine_id: str, journal: FenceJournal) -> None:
+    def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""
-        fencing.unfence(self.session, self._find(machine_id), journal)
+        fencing.unfence(self.session, self._find(machine_id), journal, mark)
 
     def _find(self, machine_id: str) -> Located:
         with self._lock:

@@ -4,6 +4,7 @@ import itertools
 import shutil
 import subprocess
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ class Machine:
         self.power = "poweredOff"
         self.template = False
         self.extra_config: dict[str, str] = {}
+        self.config_version = 1
+        self.power_log: list[tuple[float, str]] = []
         self.start_connected = {4000 + number: True for number in range(len(said.nics))}
         self.snapshot_tree: list[Snapshot] = []
         self.current: Snapshot | None = None
@@ -217,7 +220,7 @@ class Machine:
     def turn_on(self) -> None:
         """Power on."""
         with self.lock:
-            self.power = "poweredOn"
+            self._power_is("poweredOn")
             self.power_ons += 1
             if self.tracking_wanted:
                 self.begin_tracking()
@@ -227,7 +230,11 @@ class Machine:
         """Power off; in order when the guest was asked."""
         self.guest.halt(burst=burst)
         with self.lock:
-            self.power = "poweredOff"
+            self._power_is("poweredOff")
+
+    def _power_is(self, state: str) -> None:
+        self.power = state
+        self.power_log.append((time.time(), state))
 
     @property
     def tools_running(self) -> bool:

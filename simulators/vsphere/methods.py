@@ -205,6 +205,9 @@ class Methods:
 
         def work() -> None:
             with machine.lock:
+                if spec.changeVersion and spec.changeVersion != str(machine.config_version):
+                    raise soap.named_fault("ConcurrentAccess", "the configuration was changed by somebody else")
+                machine.config_version += 1
                 if spec.changeTrackingEnabled is not None:
                     if spec.changeTrackingEnabled and not machine.said.change_tracking_supported:
                         raise soap.named_fault("NotSupported", "change tracking is not supported")

@@ -434,6 +434,7 @@ class VsphereSimulator:
                 "extra_config": machine.extra_config,
                 "change_tracking": machine.tracked,
                 "power_ons": machine.power_ons,
+                "power_log": machine.power_log,
             }
             for machine in self.world.machines.values()
         }

@@ -62,7 +62,7 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
                 place = said.disks[number]
                 extra[f"{place.controller}:{place.unit}.ctkEnabled"] = "TRUE"
     config = vim.vm.ConfigInfo(
-        changeVersion="1", modified=datetime.now(UTC), name=machine.name, guestId=said.guest_id,
+        changeVersion=str(machine.config_version), modified=datetime.now(UTC), name=machine.name, guestId=said.guest_id,
         guestFullName=said.guest_id, version=f"vmx-{said.hw_version:02d}", uuid=machine.bios_uuid,
         instanceUuid=machine.instance_uuid, template=machine.template, annotation=machine.annotation,
         firmware=said.firmware, changeTrackingEnabled=machine.tracked,

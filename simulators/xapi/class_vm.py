@@ -257,6 +257,7 @@ def _start_on(pool: "Pool", vm: str, host: str, paused: bool, operation: str) ->
         power_state="Paused" if paused else "Running", resident_on=host, domid=int(time.time()) % 60000 + 1,
         guest_metrics=NULL,
     )  # fmt: skip
+    pool.power_log.append((time.time(), record["name_label"], "Running"))
     pool.state_file.write()
     threading.Timer(2.0 / pool.clock.speed, _guest_shows_up, (pool, vm)).start()
     return ""
@@ -291,6 +292,7 @@ def _stop(pool: "Pool", vm: str) -> str:
     for each in record["VBDs"]:
         pool.db.get("VBD", each)["currently_attached"] = False
     record.update(power_state="Halted", resident_on=NULL, domid=-1)
+    pool.power_log.append((time.time(), record["name_label"], "Halted"))
     return ""
 
 

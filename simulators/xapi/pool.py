@@ -55,6 +55,8 @@ class Pool:
     def __init__(self, inventory: Xcpng, folder: Path, clock: Clock, faults: Faults, password: str) -> None:
         self.inventory, self.folder, self.clock, self.faults = inventory, folder, clock, faults
         self.db, self.stats = Database(), Stats()
+        self.power_log: list[tuple[float, str, str]] = []
+        """When a VM of which name became Running or Halted."""
         self.sessions = Sessions(self.db, clock, inventory.user, password)
         self.tasks = Tasks(self.db, clock)
         self.hosts: list[str] = []

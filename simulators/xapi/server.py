@@ -24,6 +24,7 @@ from simulators.inventory import Xcpng
 from simulators.xapi import class_session, class_vdi, class_vm  # noqa: F401  they register their messages
 from simulators.xapi.database import Database
 from simulators.xapi.failure import AnswerLost, XapiFailure
+from simulators.xapi.left import lying_about
 from simulators.xapi.pool import Pool, Stats
 from simulators.xapi.signatures import may, to_wire
 from simulators.xapi.transfers import detach, run_export, run_import
@@ -239,6 +240,10 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                           "refused": pool.sessions.refused}  # fmt: skip
             case "GET", "state":
                 answer = pool.state_file.view()
+            case "GET", "power":
+                answer = pool.power_log
+            case "GET", "left":
+                answer = lying_about(pool)
             case "GET", "faults":
                 answer = pool.faults.listed()
             case "POST", "faults":

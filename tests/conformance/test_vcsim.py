@@ -211,9 +211,9 @@ def test_an_off_machine_is_fenced_and_given_back(source: VsphereSource, machine:
     source.claim(machine.machine_id, MARK)
     source.power_off(machine.machine_id, MARK)
 
-    journal = source.fence(machine.machine_id, MARK.migration)
+    journal = source.fence(machine.machine_id, MARK)
     fenced = source.machine(machine.name)
-    source.unfence(machine.machine_id, journal)
+    source.unfence(machine.machine_id, journal, MARK)
 
     assert [nic.connected_at_start for nic in fenced.nics] == [False]
     assert source.machine(machine.name).nics == machine.nics

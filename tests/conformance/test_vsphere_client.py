@@ -45,7 +45,10 @@ def source(vcenter, tmp_path):
 
 @pytest.fixture
 def machine(source):
-    return source.machine("web01")
+    """Marked as ours: nothing freezes a machine that is not."""
+    found = source.machine("web01")
+    source.claim(found.machine_id, MARK)
+    return found
 
 
 def refused(work, *args, **more):
@@ -139,6 +142,7 @@ def test_more_changes_than_one_answer_holds_are_all_told(tmp_path):
     with running_vcenter(tmp_path, big) as simulator:
         source = client_of(simulator, tmp_path)
         machine = source.machine("web01")
+        source.claim(machine.machine_id, MARK)
         first = source.freeze(machine.machine_id, ERRAND, 1, final=False)
         source.thaw(machine.machine_id, ERRAND.migration)
         for number in range(2500):
@@ -229,9 +233,32 @@ def test_a_disk_that_folder_does_not_serve_is_thawed_and_nothing_is_changed(tmp_
     with running_vcenter(tmp_path, machine_said) as simulator:
         source = client_of(simulator, tmp_path)
         machine_id = source.machine("web01").machine_id
+        source.claim(machine_id, MARK)
 
         assert refused(source.freeze, machine_id, ERRAND, 1, final=False) == "transport.none"
         assert simulator.state()["web01"]["snapshots"] == []
+
+
+def test_a_machine_that_is_no_longer_ours_is_not_frozen(vcenter, source, machine):
+    source.release(machine.machine_id, MARK.migration)
+
+    assert refused(source.freeze, machine.machine_id, ERRAND, 1, final=False) == "source.stale_epoch"
+    assert vcenter.state()["web01"]["snapshots"] == []
+
+
+def test_a_fence_that_was_overtaken_between_look_and_call_is_refused_by_vsphere(vcenter, source, machine):
+    vcenter.do("web01", "power", state="off")
+    real = source.session.call
+
+    def overtaken(doing, work, **more):
+        if "NICs" in doing:
+            vcenter.world.vm("web01").config_version += 1
+        return real(doing, work, **more)
+
+    source.session.call = overtaken
+
+    assert refused(source.fence, machine.machine_id, MARK) == "vsphere.busy"
+    assert vcenter.world.vm("web01").start_connected == {4000: True}
 
 
 def test_the_last_freeze_of_a_machine_that_is_off_needs_no_snapshot(vcenter, source, machine):
@@ -287,6 +314,8 @@ def test_a_step_that_a_rollback_overtook_is_not_carried_out(vcenter, source, mac
     source.raise_epoch(machine.machine_id, ERRAND.mark(1))
 
     assert refused(source.power_off, machine.machine_id, MARK) == "source.stale_epoch"
+    assert refused(source.shut_down_guest, machine.machine_id, MARK) == "source.stale_epoch"
+    assert refused(source.fence, machine.machine_id, MARK) == "source.stale_epoch"
     assert vcenter.state()["web01"]["power"] == "poweredOn"
     source.power_off(machine.machine_id, ERRAND.mark(1))
     assert source.power(machine.machine_id) is Power.OFF
@@ -297,11 +326,12 @@ def test_a_step_that_a_rollback_overtook_is_not_carried_out(vcenter, source, mac
 def test_the_fence_disconnects_nics_at_start_and_knows_its_way_back_without_the_journal(vcenter, source, machine):
     from contracts.steps import FenceJournal
 
-    journal = source.fence(machine.machine_id, MARK.migration)
+    source.claim(machine.machine_id, MARK)
+    journal = source.fence(machine.machine_id, MARK)
     assert vcenter.world.vm("web01").start_connected == {4000: False}
-    assert source.fence(machine.machine_id, MARK.migration) == journal  # a second attempt tells the same
+    assert source.fence(machine.machine_id, MARK) == journal  # a second attempt tells the same
 
-    source.unfence(machine.machine_id, FenceJournal())
+    source.unfence(machine.machine_id, FenceJournal(), MARK)
 
     assert vcenter.world.vm("web01").start_connected == {4000: True}
 
@@ -342,6 +372,7 @@ def test_a_missing_privilege_is_named(tmp_path):
     with running_vcenter(tmp_path, privileges_missing=lacking) as simulator:
         source = client_of(simulator, tmp_path)
         machine_id = source.machine("web01").machine_id
+        source.claim(machine_id, MARK)
         with pytest.raises(FerryError, match=r"VirtualMachine\.State\.CreateSnapshot") as told:
             source.freeze(machine_id, ERRAND, 1, final=False)
 

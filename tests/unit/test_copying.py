@@ -212,6 +212,23 @@ def test_an_older_writer_stops_and_its_journal_lines_do_not_count(disk):
     assert disk.ledger.standing.position == 0
 
 
+def test_a_stopped_worker_that_closes_its_pass_once_more_closes_no_later_one(disk):
+    disk.whole_pass()
+    disk.freeze()
+    zombie = disk.ledger
+    zombie.begin_plan(next_plan(zombie.standing, disk.frozen, pass_no=2, upto=disk.frozen.landmark, prezeroed=True))
+    disk.close(complete=False, void=True)
+    disk.guest.write(3 * BLOCK, b"written after the second pass")
+    disk.freeze()
+    newer = disk.ledger
+    newer.begin_plan(next_plan(newer.standing, disk.frozen, pass_no=3, upto=disk.frozen.landmark, prezeroed=True))
+
+    zombie.close_pass(2, complete=True, void=False)
+
+    assert disk.ledger.standing.plan is not None
+    assert disk.ledger.standing.landmark != disk.frozen.landmark
+
+
 def test_a_target_that_was_started_takes_no_delta(disk):
     disk.whole_pass()
     disk.ledger.diverge()

@@ -46,6 +46,7 @@ class ScriptedSteps:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.orders: list[Any] = []
+        self.ordered: dict[str, Any] = {}
         self.failures: dict[str, deque[FerryError]] = {}
         self.checks: tuple[Check, ...] = ()
         self.power = Power.ON
@@ -70,8 +71,13 @@ class ScriptedSteps:
             getattr(self, name) for name in dir(self) if hasattr(getattr(self, name), "__temporal_activity_definition")
         ]
 
+    def epoch_of(self, name: str) -> int:
+        """Under which epoch a step was ordered last."""
+        return int(self.ordered[name].epoch)
+
     def _do(self, name: str, order: Any) -> None:
         self.orders.append(order)
+        self.ordered[name] = order
         if self.failures.get(name):
             error = self.failures[name].popleft()
             self.said.append(f"{name}!")

@@ -19,7 +19,10 @@ from workflows.migrate_vm import MigrateVm
 
 PREPARE = ["preflight", "claim_source", "make_shell", "change_tracking_on"]
 PASS = ["freeze", "copy_disk", "seal"]
-CUTOVER = ["preflight", "power_off_source", "fence_source", *PASS, "snapshot_target", "prove_target", "diverge_target"]
+CUTOVER = [
+    "preflight", "raise_source_epoch", "power_off_source", "fence_source", *PASS, "snapshot_target", "prove_target",
+    "diverge_target",
+]  # fmt: skip
 START = ["unblock_target", "start_target"]
 LEAVE = ["change_tracking_off", "finish_target", "release_source"]
 REQUEST = {"source": "vc", "vm": "web01", "target": "pool", "delta_interval": "1s"}
@@ -270,7 +273,21 @@ async def test_a_guest_that_does_not_shut_down_leaves_it_running_and_asks(migrat
 
     assert (await migration.report()).outcome == "done"
     power_offs = [order.epoch for order in migration.steps.orders if type(order).__name__ == "PowerOffOrder"]
-    assert power_offs == [0, 1], "a power-off of the first cutover, still under way somewhere, is refused by now"
+    assert power_offs == [1, 3], "a power-off of the first cutover, still under way somewhere, is refused by now"
+    assert migration.steps.epoch_of("power_on_source") == 2, "and so is its power-on, once the second cutover began"
+
+
+async def test_a_target_that_may_be_started_is_blocked_again_before_the_source_comes_back(migration):
+    migration.steps.fail("unblock_target", "xapi.no_permission")
+    await migration.start(approval="auto")
+    await migration.until(lambda status: status.needs_human == "xapi.no_permission")
+
+    said = migration.steps.said
+    assert said[said.index("unblock_target!") + 1 :] == [
+        "block_target", "raise_target_epoch", "unfence_source", "raise_source_epoch", "power_on_source",
+    ]  # fmt: skip
+    raised = [order for order in migration.steps.orders if type(order).__name__ == "ShellRef"][-1]
+    assert raised.epoch == 2, "an unblock that a stopped worker still has in its hands is refused"
 
 
 async def test_a_vm_that_was_changed_after_the_approval_is_not_powered_off(migration):
@@ -434,7 +451,7 @@ async def test_a_rollback_after_the_start_stops_the_target_before_the_source_com
     ]  # fmt: skip
     assert not migration.steps.both_on_at_once
     power_on = next(order for order in reversed(migration.steps.orders) if type(order).__name__ == "SourceOrder")
-    assert power_on.epoch == 1
+    assert power_on.epoch == 2
 
 
 async def test_a_source_that_differs_is_told_and_offers_a_rollback(migration):

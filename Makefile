@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: help setup env demo lint types imports test test-e2e test-vcsim test-long footprint bench
+.PHONY: help setup env demo lint types imports test test-e2e test-vcsim test-long crash footprint bench
 
 help: ## list the chores
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ test-vcsim: env ## our client against vcsim, govmomi's simulator (needs Go)
 
 test-long: env ## what takes long
 	@$(PY) -m pytest -m long
+
+crash: env ## workers killed at seeded random moments; ARGS="--runs N --seed S"
+	@$(PY) -m tests.crash $(ARGS)
 
 footprint: env ## memory, events and seconds of a 1.9 TiB disk, as JSON
 	@$(PY) -m tests.benchmarks.footprint $(ARGS)

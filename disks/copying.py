@@ -18,7 +18,8 @@ SEGMENT_SECONDS = 600.0
 """A segment ends after that long however little it carried: no PUT comes near XAPI's 24 h limit."""
 CONFIRM_PATIENCE = 600.0
 """Seconds for the task to end after the terminator: fsync and detach of a busy SR take minutes at worst."""
-TAKE_OVER_PATIENCE = 60.0
+TAKE_OVER_PATIENCE = 30.0
+"""Seconds for an older writer to end by itself: one that lives hears of it within two; past them it is evicted."""
 REDOS = 5
 """Failures of one segment in a row before the activity gives up and Temporal waits longer."""
 

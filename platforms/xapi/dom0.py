@@ -1,5 +1,6 @@
 """VBDs by which dom0 holds a VDI: there while a transfer runs, and leaked when a toolstack dies (xapi.md §1.7)."""
 
+from contracts.errors import FerryError
 from platforms.xapi.connection import LONG_CALL_SECONDS, Connection
 from platforms.xapi.faults import XapiFailure
 from platforms.xapi.lookup import GONE, Record, records_of, vanish
@@ -18,6 +19,19 @@ def _is_dom0(api: Connection, vm: str) -> bool:
         if failure.wire in GONE:
             return False
         raise
+
+
+def let_go(api: Connection, vdi: str, *, force: bool) -> None:
+    """See that dom0 holds a VDI (ref) no longer.
+
+    Raises:
+        FerryError: ``xapi.vdi_held``.
+    """
+    for vbd in holders(api, vdi):
+        try:
+            release(api, vbd, force=force)
+        except XapiFailure as failure:
+            raise FerryError("xapi.vdi_held", failure.message) from None
 
 
 def release(api: Connection, vbd: str, *, force: bool) -> None:

@@ -4,7 +4,7 @@ from contracts.errors import FerryError
 from contracts.machine import SourceDisk
 from contracts.names import SOURCE_DISK_KEY
 from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder
-from platforms.xapi import blueprint
+from platforms.xapi import blueprint, dom0, tasks
 from platforms.xapi.connection import LONG_CALL_SECONDS, Connection
 from platforms.xapi.faults import XapiFailure
 from platforms.xapi.lookup import GONE, Record, disk_vbds, marked, records_of, shell_of, vanish
@@ -134,10 +134,13 @@ def remove_shell(api: Connection, errand: Errand) -> RemovedShell:
         for vbd in record["VBDs"]:
             vanish(api, "VBD.destroy", vbd)
     for vdi, vdi_record in marked(api, "VDI", errand.migration).items():
+        # By force from a task of ours: a worker that is stopped in mid-PUT, and shall find nothing when it wakes.
+        dom0.let_go(api, vdi, force=bool(tasks.unended_of(api, vdi_record["uuid"])))
         if WRITTEN_KEY in vdi_record["other_config"]:
             api.call("VDI.set_name_description", vdi, f"{KEPT} {errand.workflow}; remove it when it is of no more use")
         else:
             vanish(api, "VDI.destroy", vdi)
+    tasks.clear(api, errand.migration)
     if shell is not None:
         vanish(api, "VM.destroy", shell[0])  # last: an attempt that dies before finds its snapshots by it
     left = marked(api, "VDI", errand.migration, snapshots=True).values()

@@ -1,7 +1,6 @@
 """A pool as the activities see it: :class:`platforms.ports.Target`."""
 
 from contracts.config import TargetConfig
-from contracts.errors import FerryError
 from contracts.guest_templates import choose_template
 from contracts.machine import OwnerMark, Power
 from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
@@ -9,7 +8,6 @@ from platforms.xapi import blueprint, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
-from platforms.xapi.faults import XapiFailure
 from platforms.xapi.lookup import disk_vbds, vm_ref
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
@@ -97,16 +95,8 @@ class XapiTarget:
         vdis = [vbd["VDI"] for ref in (machine, *our_snapshots(api, machine, errand.migration))
                 for vbd in disk_vbds(api, ref).values()]  # fmt: skip
         for vdi in vdis:
-            for vbd in dom0_vbds.holders(api, vdi):
-                try:
-                    dom0_vbds.release(api, vbd, force=False)
-                except XapiFailure as failure:
-                    raise FerryError("xapi.vdi_held", failure.message) from None
-        for ref, record in tasks.ours(api, errand.migration).items():
-            if record["status"] in tasks.UNENDED:
-                tasks.discard(api, ref)
-            else:
-                tasks.destroy(api, ref)
+            dom0_vbds.let_go(api, vdi, force=False)
+        tasks.clear(api, errand.migration)
 
     def read_back(self, vdi: str, errand: Errand) -> VdiReadBack:
         """The stored content of a VDI or snapshot VDI."""

@@ -70,6 +70,15 @@ def ours(api: Connection, migration: str) -> dict[str, Record]:
     return {ref: each for ref, each in api.call("task.get_all_records").items() if belongs_to(each, migration)}
 
 
+def clear(api: Connection, migration: str) -> None:
+    """Leave no task of a migration behind: those of attempts that died are nobody else's to clear."""
+    for ref, record in ours(api, migration).items():
+        if record["status"] in UNENDED:
+            discard(api, ref)
+        else:
+            destroy(api, ref)
+
+
 def ended(api: Connection, ref: str, patience: float) -> Record | None:
     """Wait until a task is over; the record as it is then, or None when it is lost.
 

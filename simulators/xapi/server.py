@@ -236,7 +236,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         answer: Any = {}
         match verb, door:
             case "GET", "stats":
-                answer = {**asdict(pool.stats), "sessions": pool.sessions.open(), "logins": pool.sessions.logins,
+                calls = dict(pool.stats.calls)
+                answer = {**asdict(pool.stats), "calls": calls, "sessions": pool.sessions.open(), "logins": pool.sessions.logins,
                           "refused": pool.sessions.refused}  # fmt: skip
             case "GET", "state":
                 answer = pool.state_file.view()

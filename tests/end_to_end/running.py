@@ -21,9 +21,11 @@ BIN = Path(sys.executable).parent
 class Programs:
     """Started in process groups of their own; all ended with the block."""
 
-    def __init__(self, folder: Path, address: str) -> None:
+    def __init__(self, folder: Path, address: str, namespace: str = "default") -> None:
         self.folder, self.state = folder, folder / "lab"
-        self.environment = {**os.environ, "TEMPORAL_ADDRESS": address, "NO_COLOR": "1"}
+        self.environment = {
+            **os.environ, "TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace, "NO_COLOR": "1",
+        }  # fmt: skip
         self._running: list[subprocess.Popen[Any]] = []
 
     @property
@@ -67,9 +69,22 @@ class Programs:
 
     def vcenter(self, door: str, **said: Any) -> Any:
         """The lab's own door at the vCenter: ``state``, or what somebody else does, ``vms/NAME/power``."""
-        url = json.loads((self.folder / "lab.log").read_text().splitlines()[0])["vsphere"]
+        return self._door("vsphere", door, said)
+
+    def xapi(self, door: str, **said: Any) -> Any:
+        """The lab's own door at the pool: ``stats``, ``power``, ``left``, ``faults``."""
+        return self._door("xapi", door, said)
+
+    def mend(self) -> None:
+        """No more trouble on order, on either side."""
+        for system in ("vsphere", "xapi"):
+            self._door(system, "faults", None)
+
+    def _door(self, system: str, door: str, said: dict[str, Any] | None) -> Any:
+        url = json.loads((self.folder / "lab.log").read_text().splitlines()[0])[system] + f"/lab/{door}"
         with httpx.Client(verify=ssl.create_default_context(cafile=str(self.state / "ca.pem"))) as client:
-            answer = client.post(f"{url}/lab/{door}", json=said) if said else client.get(f"{url}/lab/{door}")
+            verb = "DELETE" if said is None else "POST" if said else "GET"
+            answer = client.request(verb, url, json=said or None)
         return answer.raise_for_status().json()
 
     def pool(self) -> dict[str, Any]:
@@ -100,9 +115,9 @@ class Programs:
 
 
 @contextmanager
-def programs(folder: Path, address: str) -> Iterator[Programs]:
+def programs(folder: Path, address: str, namespace: str = "default") -> Iterator[Programs]:
     """An installation that is gone when the block ends."""
-    made = Programs(folder, address)
+    made = Programs(folder, address, namespace)
     try:
         yield made
     finally:

@@ -1,0 +1,1 @@
+"""Workers killed at seeded random moments, until every activity was hit: `make crash`."""

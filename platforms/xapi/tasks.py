@@ -24,8 +24,12 @@ class Task:
 
 
 def make_task(api: Connection, label: str, description: str, errand: Errand, marks: dict[str, str]) -> Task:
-    """A task that shows in everybody's task view, under a name that a person understands."""
-    ref: str = api.call("task.create", label, description)
+    """A task that shows in everybody's task view, under a name that a person understands.
+
+    Its description names the migration too: a worker that dies before it has put the marks on leaves a task that
+    would be pending for a day, and whose owner nobody could tell.
+    """
+    ref: str = api.call("task.create", label, f"{description}{_of(errand.migration)}")
     try:
         marks = {OwnerKey.MIGRATION.value: errand.migration, OwnerKey.WORKFLOW.value: errand.workflow, **marks}
         api.call("task.set_other_config", ref, marks)
@@ -67,7 +71,15 @@ def unended_of(api: Connection, vdi: str) -> dict[str, Record]:
 
 def ours(api: Connection, migration: str) -> dict[str, Record]:
     """Ref to record of all tasks of a migration."""
-    return {ref: each for ref, each in api.call("task.get_all_records").items() if belongs_to(each, migration)}
+    return {
+        ref: each
+        for ref, each in api.call("task.get_all_records").items()
+        if belongs_to(each, migration) or each["name_description"].endswith(_of(migration))
+    }
+
+
+def _of(migration: str) -> str:
+    return f" (migration {migration})"
 
 
 def clear(api: Connection, migration: str) -> None:

@@ -236,9 +236,13 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         answer: Any = {}
         match verb, door:
             case "GET", "stats":
-                calls = dict(pool.stats.calls)
-                answer = {**asdict(pool.stats), "calls": calls, "sessions": pool.sessions.open(), "logins": pool.sessions.logins,
-                          "refused": pool.sessions.refused}  # fmt: skip
+                answer = {
+                    **asdict(pool.stats),
+                    "calls": dict(pool.stats.calls),
+                    "sessions": pool.sessions.open(),
+                    "logins": pool.sessions.logins,
+                    "refused": pool.sessions.refused,
+                }
             case "GET", "state":
                 answer = pool.state_file.view()
             case "GET", "power":

@@ -86,16 +86,25 @@ class OneMigration:
     async def cut_sync(self) -> CopyReport:
         """One pass, cut after its first segment."""
         freeze = await self.freeze()
-        environment, order = ActivityEnvironment(), self._copy_order(freeze)
-        journal = self.systems.store.disk(self.errand.migration, order.disk_id) / "journal.jsonl"
-        before = journal.read_text().count('"done"')
-        copying = asyncio.ensure_future(environment.run(self._transfer.copy_disk, order))
-        while journal.read_text().count('"done"') == before:
-            await asyncio.sleep(0.005)
+        copying, environment = await self.copy_of_one_segment(freeze)
         environment.cancel()
         report: CopyReport = await copying
         await self.seal(freeze, complete=report.complete)
         return report
+
+    async def copy_of_one_segment(self, freeze: Freeze) -> tuple["asyncio.Future[CopyReport]", ActivityEnvironment]:
+        """A copy that goes on, and has one segment behind it."""
+        environment, order = ActivityEnvironment(), self._copy_order(freeze)
+        journal = self.systems.store.disk(self.errand.migration, order.disk_id) / "journal.jsonl"
+
+        def done() -> int:
+            return journal.read_text().count('"done"') if journal.exists() else 0
+
+        before = done()
+        copying = asyncio.ensure_future(environment.run(self._transfer.copy_disk, order))
+        while done() == before and not copying.done():
+            await asyncio.sleep(0.005)
+        return copying, environment
 
     async def freeze(self, *, final: bool = False) -> Freeze:
         """Of the next pass."""

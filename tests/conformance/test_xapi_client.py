@@ -199,6 +199,18 @@ def test_a_full_sr_says_so(both):
     assert refused(made_shell, target) == "xapi.sr_full"
 
 
+def test_a_task_whose_maker_died_before_it_was_marked_goes_with_the_shell(both):
+    simulator, target = both
+    order = order_for(target, machine())
+    target.make_shell(order)
+    target._api.call("task.create", "Ferry: web01 / scsi0:0", f"writer x (migration {order.errand.migration})")
+    target._api.call("task.create", "Ferry: other", "writer x (migration of-another)")
+
+    target.remove_shell(order.errand)
+
+    assert [each["name_label"] for each in simulator.db.all("task").values()] == ["Ferry: other"]
+
+
 def test_an_unwritten_shell_goes_without_a_trace_and_twice_is_no_error(both):
     simulator, target = both
     made_shell(target)

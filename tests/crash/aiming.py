@@ -9,7 +9,7 @@ ACTIVITIES = tuple(sorted(set(TIMINGS) - {"inspect"}))
 """All that a migration is made of; `inspect` only looks, for a person."""
 REPEATED = {"freeze": 3, "copy_disk": 5, "seal": 3, "preflight": 1}
 """Of these a run has more than one: so many may be let pass."""
-TYPICAL = {"copy_disk": 1.5, "prove_target": 0.4, "prove_source": 1.0, "power_off_source": 1.0, "freeze": 0.4}
+TYPICAL = {"copy_disk": 4.0, "prove_target": 0.4, "prove_source": 1.0, "power_off_source": 1.0, "freeze": 0.4}
 """Seconds; the kill falls somewhere within, or when the work is done. 0.1 for all others."""
 
 

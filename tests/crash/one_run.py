@@ -95,6 +95,8 @@ async def one_run(orders: Orders, folder: Path, address: str, namespace: str) ->
 async def _play(client: Client, running: Programs) -> list[Report]:
     """Both migrations; their reports."""
     migration = await _start(client, approval="manual")
+    # A pool so slow that a kill falls into a PUT, and not only between two of them.
+    running.xapi("faults", method="PUT /import_raw_vdi", action="slow", argument=5 * MIB, count=-1)
     await _until(migration, lambda status: status.phase not in (Phase.PREFLIGHT, Phase.SHELL))
     running.vcenter("faults", **ASKED["vsphere.snapshot_failed"], count=-1)
     await _ask(migration, running, "vsphere.snapshot_failed")

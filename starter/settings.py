@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from contracts.config import TemporalConfig, config_path, load_config
 from contracts.errors import FerryError
@@ -15,6 +16,8 @@ class Settings:
     sources: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    logins: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Source to its host and the user that Ferry logs in as."""
 
     def source(self, given: str | None) -> str:
         """The source that was named, or the only one."""
@@ -23,6 +26,26 @@ class Settings:
     def target(self, given: str | None) -> str:
         """The target that was named, or the only one."""
         return self._only("target", given, self.targets)
+
+    def source_at(self, host: str, user: str = "") -> str:
+        """The source whose address is that host (and whose user is that one), as `xo-cli` people name it.
+
+        Raises:
+            FerryError: ``request.unknown_system``, with the lines to write.
+        """
+        found = [
+            name for name, (address, login) in self.logins.items() if host in (name, address) and user in ("", login)
+        ]
+        if len(found) == 1:
+            return found[0]
+        who = f" with the user {user!r}" if user else ""
+        known = ", ".join(f"{name} ({login} at {at})" for name, (at, login) in self.logins.items()) or "none"
+        raise FerryError(
+            "request.unknown_system",
+            f"ferry.toml has {'several sources' if found else 'no source'} at {host!r}{who}; it has {known}. "
+            f'A source is written there as [sources.NAME] url = "https://{host}", '
+            f'username = "{user or "USER"}", password = "env:VC_PASSWORD"',
+        )
 
     def _only(self, what: str, given: str | None, known: tuple[str, ...]) -> str:
         if given:
@@ -46,4 +69,5 @@ def load_settings(given: Path | None) -> Settings:
     if path is None:
         return Settings()
     config = load_config(path)
-    return Settings(path, tuple(config.sources), tuple(config.targets), config.temporal)
+    logins = {name: (urlsplit(each.url).hostname or "", each.username) for name, each in config.sources.items()}
+    return Settings(path, tuple(config.sources), tuple(config.targets), config.temporal, logins)

@@ -31,6 +31,7 @@ class DevServer:
         self._cli = cli or find_temporal_cli()
         self._port_is_ours_to_choose = not port
         self.port = port or free_port()
+        self.http_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -38,6 +39,11 @@ class DevServer:
     def address(self) -> str:
         """``127.0.0.1:PORT``."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def http_address(self) -> str:
+        """``127.0.0.1:PORT`` of its HTTP API."""
+        return f"127.0.0.1:{self.http_port}"
 
     @property
     def running(self) -> bool:
@@ -97,7 +103,8 @@ class DevServer:
             self._process = subprocess.Popen(
                 [
                     str(self._cli), "server", "start-dev", "--headless", "--ip", "127.0.0.1",
-                    "--port", str(self.port), "--db-filename", str(self._folder / "temporal.db"),
+                    "--port", str(self.port), "--http-port", str(self.http_port),
+                    "--db-filename", str(self._folder / "temporal.db"),
                     # The default journal is five times slower (temporal.md §0).
                     "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
                     "--log-level", "warn",

@@ -31,7 +31,13 @@ class PowerOff(StrEnum):
 
 
 def start(
-    vm: Annotated[str, typer.Argument(metavar="VM", help="Name, instanceUuid or moref on the source.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VM",
+            help="Name, instanceUuid or moref on the source; or as xo-cli has it: host= user= vm= sr= network=.",
+        ),
+    ],
     source: Source = None,
     target: Annotated[
         str | None, typer.Option("--target", help="Name of [targets.NAME]; default: the only one.")
@@ -70,16 +76,20 @@ def start(
       ferry start web01
       ferry start web01 --sr local-ext --network "VM Network=lan" --delta-interval 1h
       ferry start web01 --approval auto --wait -o json
+      ferry start host=vcenter.example user=ferry@vsphere.local vm=vm-42 sr=local-ext network=lan
 
     \b
     Without --wait: 0 once it is accepted. With it: 0 done, 1 or the error's own code when it failed
     (4 preflight blocked, 7 verification failed), 5 when it waits for a human.
     Ctrl-C ends the waiting, never the migration.
     """
+    from starter.xo_words import understood
+
+    said = understood(words)
     given: dict[str, Any] = {
-        "vm": vm,
-        "sr": sr,
-        "networks": networks_of(network or []),
+        "vm": said.vm,
+        "sr": sr or said.sr or None,
+        "networks": {**said.networks, **networks_of(network or [])},
         "approval": approval and approval.value,
         "delta_interval": delta_interval,
         "downtime_budget": downtime_budget,
@@ -95,13 +105,16 @@ def start(
     from starter.settings import load_settings
 
     settings = load_settings(config)
-    request = request_of(given | {"source": settings.source(source), "target": settings.target(target)})
+    named = source or said.source or (settings.source_at(said.host, said.user) if said.host else None)
+    request = request_of(
+        given | {"source": settings.source(named), "target": settings.target(target or said.target or None)}
+    )
     begun: list[str] = []
     try:
         code = dial_with(settings, lambda client: _start(client, request, begun, wait=wait, output=output))
     except KeyboardInterrupt:
         if begun:
-            goes_on(vm)
+            goes_on(said.vm)
         raise
     raise typer.Exit(code)
 

@@ -1,0 +1,142 @@
+"""Migrations from a Python program: the same requests, messages and answers as the `ferry` command, with types.
+
+    import asyncio
+    from starter.sdk import Ferry
+
+    async def main() -> None:
+        ferry = await Ferry.connect("localhost:7233")
+        web01 = await ferry.start(source="vc", vm="web01", target="pool", delta_interval="1h")
+        seen = await web01.until_human()                  # the passes go on meanwhile; so does this, for weeks
+        print(*seen.status.approval_facts, sep="\\n")      # what a yes approves
+        await web01.approve(seen, who="ann", note="change 4711")
+        report = await web01.report()                     # waits for the end
+        print(report.outcome, report.downtime_s, report.proof_target_is_source)
+
+    asyncio.run(main())
+
+Nothing here holds a migration up or keeps it alive: it is a workflow on the Temporal server, and this process may end
+at any time and come back by ``ferry.migration("web01", source="vc")``. What is refused raises
+:class:`contracts.errors.FerryError` with a code that `ferry explain` knows. A worker must poll (`python worker.py`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from temporalio.client import Client
+
+from contracts.config import TemporalConfig
+from contracts.migration import Ack, Reject, Report, Status, Steer
+from contracts.names import MIGRATE_VM, Message, usual_workflow_id
+from starter.beginning import begin, request_of
+from starter.connecting import connect
+from starter.failures import as_ferry_error
+from starter.looking import look
+from starter.seen import Seen
+from starter.sending import approve, roll_back, send
+
+LOOK_EVERY = 1.0
+
+
+class Migration:
+    """One migration, running or ended. Its id is :attr:`workflow`; nothing else need be remembered."""
+
+    def __init__(self, client: Client, workflow: str) -> None:
+        self._client = client
+        self.workflow = workflow
+
+    async def look(self) -> Seen:
+        """All that is to be known now: status, what each disk's copy does, or the report of its end."""
+        return await look(self._client, self.workflow)
+
+    async def status(self) -> Status | None:
+        """Phase, passes, what a yes would approve; None when it has ended or no worker answers."""
+        return (await self.look()).status
+
+    async def until_human(self) -> Seen:
+        """Wait until nothing goes on without a human (an approval, a retry), or it is over."""
+        while True:
+            seen = await self.look()
+            if seen.over or seen.waits_for_human:
+                return seen
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def approve(self, seen: Seen, *, who: str, note: str = "") -> Ack:
+        """Yes to the cutover, for the facts that were seen; if they changed since: ``message.stale_ticket``."""
+        return await approve(self._client, seen, who=who, note=note)
+
+    async def reject(self, *, who: str, note: str = "") -> Ack:
+        """No, or a yes taken back, until power-off begins."""
+        return await send(self._client, self.workflow, Message.REJECT, Reject(who=who, note=note))
+
+    async def pause(self, *, who: str = "", note: str = "") -> Ack:
+        """Cut the pass, thaw the source, wait for :meth:`resume`."""
+        return await self._steer(Message.PAUSE, who, note)
+
+    async def resume(self, *, who: str = "", note: str = "") -> Ack:
+        """Go on."""
+        return await self._steer(Message.RESUME, who, note)
+
+    async def sync_now(self, *, who: str = "", note: str = "") -> Ack:
+        """Begin the next delta pass at once."""
+        return await self._steer(Message.SYNC_NOW, who, note)
+
+    async def retry(self, *, who: str = "", note: str = "") -> Ack:
+        """What it needed a human for is mended."""
+        return await self._steer(Message.RETRY, who, note)
+
+    async def rollback(self, seen: Seen, *, who: str, note: str = "") -> Ack:
+        """Back to the source. What the target wrote since the start that ``seen`` shows is lost."""
+        return await roll_back(self._client, seen, who=who, note=note)
+
+    async def cancel(self) -> None:
+        """Undo everything and stop, before the target's start; after it, only stop watching."""
+        try:
+            await self._client.get_workflow_handle(self.workflow).cancel()
+        except Exception as error:
+            raise as_ferry_error(error) from None
+
+    async def report(self) -> Report:
+        """Wait for the end, however it ends, and what was proven."""
+        while True:
+            seen = await self.look()
+            if seen.over and seen.report is not None:
+                return seen.report
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _steer(self, message: Message, who: str, note: str) -> Ack:
+        return await send(self._client, self.workflow, message, Steer(who=who, note=note))
+
+
+class Ferry:
+    """The door: a connection to the Temporal server where Ferry's workers poll."""
+
+    def __init__(self, client: Client) -> None:
+        """Of a client of your own: it must have ``temporalio.contrib.pydantic.pydantic_data_converter``."""
+        self._client = client
+
+    @classmethod
+    async def connect(cls, address: str | None = None, namespace: str | None = None) -> "Ferry":
+        """To the server named; without, as TEMPORAL_ADDRESS or Temporal's own profile say, else localhost:7233.
+
+        Raises:
+            FerryError: ``temporal.unreachable``.
+        """
+        return cls(await connect(TemporalConfig(address=address, namespace=namespace)))
+
+    async def start(self, **request: Any) -> Migration:
+        """Begin. The words are the fields of :class:`contracts.migration.MigrateVmRequest`; three are enough.
+
+        Raises:
+            FerryError: ``request.invalid`` naming the field, ``workflow.already_running``.
+        """
+        return Migration(self._client, (await begin(self._client, request_of(request))).id)
+
+    def migration(self, vm: str, *, source: str) -> Migration:
+        """One that was started before, by whomever."""
+        return Migration(self._client, usual_workflow_id(source, vm))
+
+    async def migrations(self, query: str = "ExecutionStatus = 'Running'") -> AsyncIterator[Migration]:
+        """Those that a visibility query finds, such as ``FerryPhase = 'awaiting-approval'``."""
+        async for each in self._client.list_workflows(f"WorkflowType = '{MIGRATE_VM}' AND ({query})"):
+            yield Migration(self._client, each.id)

@@ -20,6 +20,8 @@ at any time and come back by ``ferry.migration("web01", source="vc")``. What is 
 """
 
 import asyncio
+import atexit
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -36,6 +38,10 @@ from starter.seen import Seen
 from starter.sending import approve, roll_back, send
 
 LOOK_EVERY = 1.0
+
+
+def _pause() -> None:
+    time.sleep(0.3)
 
 
 class Migration:
@@ -122,6 +128,9 @@ class Ferry:
         Raises:
             FerryError: ``temporal.unreachable``.
         """
+        # Temporal's SDK 1.35 crashes now and then when the interpreter ends right after its last call; a pause helps.
+        atexit.unregister(_pause)
+        atexit.register(_pause)
         return cls(await connect(TemporalConfig(address=address, namespace=namespace)))
 
     async def start(self, **request: Any) -> Migration:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime
 
 from contracts.errors import FerryError
 from contracts.migration import Approve, MigrationState, Reject, Rollback
@@ -82,13 +83,22 @@ def _approve_refusal(state: MigrationState, said: object) -> FerryError | None:
 def _rollback_refusal(state: MigrationState, said: Rollback) -> FerryError | None:
     if state.started_at is None:
         return None
-    expected = state.started_at.isoformat()
-    if said.lose_target_writes_since != expected:
+    expected = state.started_at.isoformat().replace("+00:00", "Z")  # as the status shows it
+    if _moment(said.lose_target_writes_since) != state.started_at:
         return FerryError(
             "message.needs_confirmation",
             f"what the target wrote since {expected} would be lost: name it in lose_target_writes_since",
         )
     return None
+
+
+def _moment(said: str) -> datetime | None:
+    """However a client writes it: `Z` or `+00:00`."""
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _stale(state: MigrationState) -> FerryError:

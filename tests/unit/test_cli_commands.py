@@ -131,6 +131,52 @@ def test_a_network_may_hold_blanks_and_equal_signs() -> None:
         networks_of(["=lan"])
 
 
+def test_words_of_xo_cli_are_understood() -> None:
+    from starter.xo_words import XoWords, understood
+
+    assert understood(["web01"]) == XoWords(vm="web01")
+    assert understood(["host=vc", "user=root", "vm=vm-42", "sr=local", "network=lan", "sslVerify=true"]) == XoWords(
+        vm="vm-42", host="vc", user="root", sr="local", networks={"*": "lan"}
+    )
+    assert understood(["vm=a=b", "network=VM Network=lan"]) == XoWords(vm="a=b", networks={"VM Network": "lan"})
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["vm=web01", "password=geheim"], 'password = "env:VC_PASSWORD"'),
+        (["vm=web01", "PASSWORD=geheim"], "never a password"),
+        (["vm=web01", "sslVerify=false"], "insecure = true"),
+        (["vm=web01", "template=x"], "template= is not known here; known are vm, host"),
+        (["web01", "web02"], "vm is said twice"),
+        (["host=vc"], "which VM?"),
+        (["vm=web01", "sr="], "sr= says nothing"),
+    ],
+)
+def test_words_that_cannot_be_are_refused_and_no_password_is_repeated(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["start", *words]) == 2
+
+    shown = capsys.readouterr()
+    assert told in shown.err
+    assert "request.invalid" in shown.err
+    assert "geheim" not in shown.out + shown.err
+
+
+def test_a_host_that_no_source_has_is_told_what_to_write(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (nowhere / "ferry.toml").write_text(
+        '[sources.vc]\nurl = "https://vcenter.example"\nusername = "ann"\npassword = "env:VC"\n'
+        '[targets.pool]\nurl = "https://xcp1.example"\nusername = "root"\npassword = "env:POOL"\n'
+    )
+
+    assert run(["start", "host=elsewhere.example", "user=bob", "vm=web01"]) == 2
+    told = capsys.readouterr().err
+    assert "request.unknown_system" in told
+    assert 'url = "https://elsewhere.example", username = "bob"' in told
+    assert "vc (ann at vcenter.example)" in told
+
+
 def test_explain_tells_every_code(capsys: pytest.CaptureFixture[str]) -> None:
     run(["explain", "-o", "json"])
     listed = json.loads(capsys.readouterr().out)

@@ -16,4 +16,4 @@ class Contract(BaseModel):
 class Request(BaseModel):
     """Written by a person: a misspelt key is told at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -4,6 +4,7 @@ import struct
 import time
 
 from contracts.errors import FerryError
+from contracts.sizes import spoken_size
 from contracts.steps import ShellDisk
 from platforms.xapi import dom0, tasks
 from platforms.xapi.connection import Connection, spoken
@@ -16,6 +17,8 @@ ALIGNMENT = 4096
 MOST = 2 << 20
 """Payload of one record: what the receiver handles at once."""
 TERMINATOR = bytes(12)
+NEXT_TO_NOTHING = 16 << 20
+"""Bytes: an SR with less (or less than a thousandth) is full."""
 _HEADER = struct.Struct("<QI")
 
 
@@ -76,7 +79,7 @@ class SegmentPut:
         if record is None:
             raise FerryError("xapi.segment_failed", f"{self._label}: its task is lost, so nobody knows")
         if record["status"] != "success":
-            raise of_segment(self._label, record["error_info"] or [f"the task was {record['status']}"])
+            raise self._blamed(of_segment(self._label, record["error_info"] or [f"the task was {record['status']}"]))
         self._wait_for_dom0(deadline)
 
     def _wait_for_dom0(self, deadline: float) -> None:
@@ -100,6 +103,21 @@ class SegmentPut:
         self._over = True
         self._exchange.reset()
 
+    def _blamed(self, error: FerryError) -> FerryError:
+        """A full SR shows as an I/O error of the segment (xapi-receive.md), which sending again does not cure."""
+        if error.code != "xapi.segment_failed":
+            return error
+        try:
+            sr = self._api.call("VDI.get_SR", vdi_ref(self._api, self._disk.vdi))
+            self._api.call("SR.update", sr)
+            record = self._api.call("SR.get_record", sr)
+        except FerryError:
+            return error
+        free = int(record["physical_size"]) - int(record["physical_utilisation"])
+        if free > max(NEXT_TO_NOTHING, int(record["physical_size"]) // 1000):
+            return error
+        return FerryError("xapi.sr_full", f"SR {record['name_label']} has {spoken_size(max(0, free))} left")
+
     def _send(self, data: bytes | memoryview) -> None:
         if not data:
             return
@@ -116,6 +134,6 @@ class SegmentPut:
         except FerryError:
             record = None
         if record is not None and record["error_info"]:
-            return of_segment(self._label, record["error_info"])
+            return self._blamed(of_segment(self._label, record["error_info"]))
         told = f"{self._label}: the connection broke after {self._sent} bytes: {spoken(error)}"
         return FerryError("xapi.segment_failed", told)

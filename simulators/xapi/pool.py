@@ -149,6 +149,11 @@ class Pool:
         """Where an SR's VDI files lie."""
         return self.folder / str(self.db.get("SR", sr)["name_label"])
 
+    def room_left(self, sr: str) -> int:
+        """Bytes of an SR that hold nothing, by what its files really take."""
+        used = sum(file.stat().st_blocks * 512 for file in self.sr_folder(sr).iterdir() if file.suffix == ".raw")
+        return int(self.db.get("SR", sr)["physical_size"]) - used
+
     def vdi_file(self, vdi: str) -> Path:
         """The sparse raw file of a VDI."""
         record = self.db.get("VDI", vdi)

@@ -255,6 +255,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 answer = dataclasses.asdict(pool.faults.add(FaultRule(**given)))
             case "DELETE", "faults":
                 pool.faults.clear()
+            case "POST", "sr":  # somebody adds a disk to it
+                pool.db.get("SR", pool.db.by_name("SR", given["name"])[0])["physical_size"] = int(given["size"])
             case "POST", "flip":
                 self.server.simulator.flip(given["vdi"], int(given["offset"]))
             case "POST", "restart":

@@ -88,6 +88,8 @@ def run_import(
         nonlocal moved
         moved += count
         pool.stats.bytes_written += count
+        if pool.room_left(pool.db.get("VDI", vdi)["SR"]) < 0:
+            raise ReceiverFailed("No space left on device")
         if rule is not None and rule.action == "slow":
             ahead = moved / float(rule.argument) - (time.monotonic() - began)
             if ahead > 0:

@@ -6,17 +6,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from starter.temporal_server import DevServer
 from tests.crash.aiming import ACTIVITIES, deal
 from tests.crash.one_run import SEGMENT, Result, one_run
+from tests.support import register_namespace
 
 
 @dataclass
@@ -64,7 +59,7 @@ async def campaign(
                     home = Path(scratch) / f"run-{number}"
                     home.mkdir(parents=True)
                     namespace = f"crash-{number}"
-                    await _register(server.address, namespace)
+                    await register_namespace(server.address, namespace)
                     try:
                         result = await one_run(orders, home, server.address, namespace)  # type: ignore[arg-type]
                     except Exception as error:
@@ -113,20 +108,3 @@ def table(made: Campaign) -> str:
 
 _ORDER = ("before", "preflight", "shell", "initial-sync", "delta-sync", "awaiting-approval", "cutover", "start",
           "done", "rolled-back", "failed", "cancelled", "between")  # fmt: skip
-
-
-async def _register(address: str, namespace: str) -> None:
-    client = await Client.connect(address)
-    retention = Duration()
-    retention.FromTimedelta(timedelta(days=3))
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=retention)
-    )
-    for _ in range(100):  # the server's caches learn of it after a while
-        try:
-            await (await Client.connect(address, namespace=namespace)).count_workflows()
-        except RPCError:
-            await asyncio.sleep(0.2)
-        else:
-            return
-    raise AssertionError(f"namespace {namespace} never came to be")

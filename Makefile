@@ -34,7 +34,7 @@ imports: env ## who may enter which room
 
 test: env lint types imports ## all of CI
 	@command -v qemu-img >/dev/null || echo "make test: qemu-img is missing (Debian: qemu-utils): tests that need it say so" >&2
-	@$(PY) -m pytest -m "not long"
+	@$(PY) -m pytest -m "not long" -n 3 --dist loadfile
 
 test-e2e: env ## the by-hand run, judged by qemu-img
 	@$(PY) -m pytest tests/end_to_end

@@ -14,6 +14,6 @@ class Contract(BaseModel):
 
 
 class Request(BaseModel):
-    """Written by a person: a misspelt key is told at once."""
+    """Written by a person: a misspelt key is told at once, but not what was in it: it may be a secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from contracts.base import Contract, Request
 from contracts.durations import Duration
@@ -196,6 +196,14 @@ class MigrateVmInput(MigrateVmRequest):
     """The request, and after a continue-as-new the state that is carried on."""
 
     state: MigrationState | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _carried_by_a_newer_one(cls, said: Any) -> Any:
+        """What a new run is begun with was said by a worker, maybe a newer one: what we do not know, we pass over."""
+        if isinstance(said, dict) and isinstance(said.get("state"), dict) and said["state"].get("errand"):
+            return {key: value for key, value in said.items() if key in cls.model_fields}
+        return said
 
 
 class Status(Contract):

@@ -27,6 +27,7 @@ class Programs:
             **os.environ, "TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace, "NO_COLOR": "1",
         }  # fmt: skip
         self._running: list[subprocess.Popen[Any]] = []
+        self.worker_now: subprocess.Popen[bytes]
 
     @property
     def config(self) -> Path:
@@ -56,7 +57,7 @@ class Programs:
     def worker(self) -> "subprocess.Popen[bytes]":
         """A worker that polls."""
         (self.folder / "worker.log").unlink(missing_ok=True)
-        process = self.begin("worker", str(BIN / "python"), "worker.py", "--config", str(self.config))
+        process = self.worker_now = self.begin("worker", str(BIN / "python"), "worker.py", "--config", str(self.config))
         self.until(lambda: "ready" in (self.folder / "worker.log").read_text(), "worker")
         return process
 

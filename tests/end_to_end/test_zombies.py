@@ -181,7 +181,13 @@ def test_a_worker_stopped_in_the_power_off_powers_nothing_off_after_a_rollback(i
     assert running.xapi("power") == []
 
 
-@pytest.mark.parametrize("within", [0.0, 0.04], ids=["before its look at the epoch", "in the middle"])
+@pytest.mark.parametrize(
+    "within",
+    [
+        pytest.param(0.0, id="before its look at the epoch", marks=pytest.mark.long),
+        pytest.param(0.04, id="in the middle"),
+    ],
+)
 def test_a_worker_stopped_in_the_start_starts_nothing_after_a_rollback(installed, within):
     running = installed.running
     installed.worker_to_be_stopped("start_target", within=within)
@@ -202,6 +208,7 @@ def test_a_worker_stopped_in_the_start_starts_nothing_after_a_rollback(installed
     assert installed.never_both_on()
 
 
+@pytest.mark.long
 def test_a_worker_stopped_in_the_power_on_wakes_no_source_when_the_second_cutover_is_through(installed):
     running = installed.running
     installed.worker_to_be_stopped("power_on_source")

@@ -181,6 +181,7 @@ class MigrationState(Contract):
     power_off_began: bool = Field(default=False, description="from here on a no is a rollback")
     powered_off_at: datetime | None = None
     started_at: datetime | None = None
+    leaving: bool = Field(default=False, description="what a rollback needs is being removed: it is too late for one")
     final_freeze: Freeze | None = None
     snapshot: SnapshotReport | None = None
     proofs_sent: tuple[ProofReport, ...] = ()

@@ -224,6 +224,7 @@ class CuttingOver:
             await story.park(StepFailed("verify.target_differs", _told(different)))
         while not story.state.proofs_source:
             await self._or_park(self._prove_source)
+        story.stop_if_asked()
         await self.leave()
 
     async def _or_park(self, prove: Callable[[], Awaitable[None]]) -> None:
@@ -235,6 +236,7 @@ class CuttingOver:
     async def leave(self) -> None:
         """Nothing of ours stays on the source or the pool; the way back stays: the source is off and whole."""
         story = self._story
+        story.set(leaving=True)  # a rollback is refused from here on: better than a yes that nobody obeys
         said = SourceOrder(errand=story.errand)
         if story.state.switched_tracking_on:
             await story.insist("change_tracking_off", said, _STORED)

@@ -81,6 +81,11 @@ def _approve_refusal(state: MigrationState, said: object) -> FerryError | None:
 
 
 def _rollback_refusal(state: MigrationState, said: Rollback) -> FerryError | None:
+    if state.leaving:
+        return FerryError(
+            "message.wrong_phase",
+            "the migration is ending, and its way back is being removed; the source stays off and whole: start it by hand",
+        )
     if state.started_at is None:
         return None
     expected = state.started_at.isoformat().replace("+00:00", "Z")  # as the status shows it

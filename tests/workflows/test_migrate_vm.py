@@ -454,6 +454,19 @@ async def test_a_rollback_after_the_start_stops_the_target_before_the_source_com
     assert power_on.epoch == 2
 
 
+async def test_a_rollback_that_comes_too_late_is_refused_and_not_passed_over(migration):
+    migration.steps.fail("finish_target", "source.stale_epoch", times=1)
+    await migration.start(approval="auto")
+    status = await migration.until(lambda status: status.needs_human)
+
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await migration.update("rollback", {"who": "ann", "lose_target_writes_since": status.started_at.isoformat()})
+
+    assert refused.value.cause.type == "message.wrong_phase"
+    await migration.update("retry", {"who": "ann"})
+    assert (await migration.report()).outcome == "done"
+
+
 async def test_a_source_that_differs_is_told_and_offers_a_rollback(migration):
     migration.steps.source_proof_holds = False
     await migration.start(approval="auto")

@@ -84,7 +84,7 @@ def _rollback_refusal(state: MigrationState, said: Rollback) -> FerryError | Non
     if state.leaving:
         return FerryError(
             "message.wrong_phase",
-            "the migration is ending, and its way back is being removed; the source stays off and whole: start it by hand",
+            "the migration is ending and its way back is being removed; the source stays off, whole: start it by hand",
         )
     if state.started_at is None:
         return None

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, RetryState, TimeoutError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 CALLED_OFF = "migration.cancelled"
-"""The code of an activity that was cancelled before it came to anything."""
+"""The code of an activity that was called off before it came to anything."""
 
 
 class StepFailed(Exception):
@@ -69,6 +69,10 @@ async def heard(handle: ActivityHandle[Result]) -> Result:
 def failure_of(error: ActivityError) -> StepFailed:
     """What an activity's error says, in our codes."""
     cause = error.cause
+    for_good = isinstance(cause, ApplicationError) and cause.non_retryable
+    if error.retry_state is RetryState.CANCEL_REQUESTED and not for_good:
+        # It would have been tried again, had nobody called it off: an unreachable pool, a worker that died.
+        return StepFailed(CALLED_OFF, f"{error.activity_type} was called off")
     if isinstance(cause, ApplicationError):
         return StepFailed(cause.type or "internal", cause.message)
     if isinstance(cause, CancelledError):

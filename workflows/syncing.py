@@ -114,9 +114,13 @@ class Syncing:
                 )
             story.next_pass_at = None
         if story.state.paused:
-            await workflow.wait_condition(lambda: not story.state.paused or story.cancel_asked or story.rollback_asked)
+            await self._until_resumed()
         story.set(sync_requested=False)
         story.stop_if_asked()
+
+    async def _until_resumed(self) -> None:
+        story = self._story
+        await workflow.wait_condition(lambda: not story.state.paused or story.cancel_asked or story.rollback_asked)
 
     def _wanted(self) -> bool:
         story = self._story
@@ -128,7 +132,7 @@ class Syncing:
         while True:
             story.stop_if_asked()
             if story.state.paused:
-                await workflow.wait_condition(lambda: not story.state.paused or story.cancel_asked)
+                await self._until_resumed()
                 continue
             try:
                 complete = await self.sync_pass()
@@ -218,15 +222,16 @@ class Syncing:
                 if not handle.done():
                     handle.cancel()
         reports: list[CopyReport] = []
-        failure: StepFailed | None = None
+        failures: list[StepFailed] = []
         for handle in handles:
             try:
                 reports.append(await heard(handle))
             except StepFailed as failed:
-                failure = failure or failed
-        if failure is not None and failure.code != CALLED_OFF:
-            raise failure
-        if failure is not None:  # called off before it began: nothing of it is copied, so the pass is cut
+                failures.append(failed)
+        for failure in failures:
+            if failure.code != CALLED_OFF:
+                raise failure
+        if failures:  # called off before it came to anything: nothing of it counts, so the pass is cut
             reports.append(CopyReport(disk_id="", pass_no=freeze.pass_no, complete=False))
         return reports
 

@@ -53,6 +53,10 @@ class ScriptedSteps:
         self.target_power = Power.OFF
         self.copying: dict[str, asyncio.Event] = {}
         self.hold_copies = False
+        self.fails_when_cut = ""
+        """The code with which a copy or a power-off fails that is cut, as if its worker or its platform had gone."""
+        self.dies_when_cut = False
+        self.hold_power_off = False
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
@@ -83,6 +87,13 @@ class ScriptedSteps:
             self.said.append(f"{name}!")
             raise as_application_error(error)
         self.said.append(name)
+
+    async def _cut(self) -> None:
+        """What the one that is cut comes to, if it is not to end well."""
+        while self.dies_when_cut:
+            await asyncio.sleep(0.05)  # without a heartbeat
+        if self.fails_when_cut:
+            raise as_application_error(FerryError(self.fails_when_cut, "while it was being cut"))
 
     def _machine(self) -> Machine:
         return Machine(
@@ -149,6 +160,7 @@ class ScriptedSteps:
                 activity.heartbeat()
                 await asyncio.sleep(0.05)
         except asyncio.CancelledError:
+            await self._cut()
             complete = False
         first = order.pass_no == 1
         return CopyReport(
@@ -168,6 +180,13 @@ class ScriptedSteps:
     @activity.defn
     async def power_off_source(self, order: PowerOffOrder) -> PoweredOff:
         self._do("power_off_source", order)
+        try:
+            while self.hold_power_off:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            await self._cut()
+            raise
         self.power = Power.OFF
         return PoweredOff(at=datetime.now(UTC), how="guest")
 

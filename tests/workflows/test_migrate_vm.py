@@ -93,6 +93,7 @@ async def migration(temporal_client: Client, cached_workflows: int) -> AsyncIter
     async with workflows, bytes_mover:
         yield made
         steps.hold_copies = steps.hold_source_proof = steps.hold_preflight = False
+        steps.hold_power_off = steps.dies_when_cut = False
         if hasattr(made, "handle"):
             description = await made.handle.describe()
             if description.close_time is None:
@@ -314,6 +315,46 @@ async def test_a_pause_cuts_the_pass_and_thaws_and_a_resume_goes_on(migration):
     await migration.update("resume", {"who": "ann"})
 
     await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+
+async def test_a_pause_does_no_harm_while_the_pool_does_not_answer(migration):
+    """An activity that is called off is not tried again by the server, whatever it then fails with."""
+    migration.steps.hold_copies = True
+    migration.steps.fails_when_cut = "xapi.unreachable"
+    await migration.start()
+    await migration.until(lambda status: "copy_disk" in migration.steps.said)
+    await migration.update("pause", {"who": "ann"})
+    await migration.until(lambda status: migration.steps.said[-1] == "seal-cut")
+    migration.steps.hold_copies = False
+
+    await migration.update("resume", {"who": "ann"})
+
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+
+async def test_a_pause_does_no_harm_when_the_worker_dies_of_it(migration):
+    migration.steps.hold_copies = migration.steps.dies_when_cut = True
+    await migration.start()
+    await migration.until(lambda status: "copy_disk" in migration.steps.said)
+    await migration.update("pause", {"who": "ann"})
+    await migration.until(lambda status: migration.steps.said[-1] == "seal-cut")
+    migration.steps.hold_copies = False
+
+    await migration.update("resume", {"who": "ann"})
+
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+
+async def test_a_rollback_counts_although_the_step_that_it_cuts_fails(migration):
+    migration.steps.hold_power_off = True
+    migration.steps.fails_when_cut = "vsphere.busy"
+    await migration.start(approval="auto")
+    await migration.until(lambda status: "power_off_source" in migration.steps.said)
+
+    await migration.update("rollback", {"who": "ann"})
+
+    assert (await migration.report()).outcome == "rolled-back"
+    assert migration.steps.power.value == "on"
 
 
 async def test_a_cancel_before_the_start_brings_the_source_back(migration):

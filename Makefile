@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: help setup env demo lint types imports test test-e2e test-vcsim test-long crash footprint bench
+.PHONY: help setup env demo lint types imports test test-e2e test-vcsim test-long crash mutants footprint bench
 
 help: ## list the chores
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ test-long: env ## what takes long
 
 crash: env ## workers killed at seeded random moments; ARGS="--runs N --seed S"
 	@$(PY) -m tests.crash $(ARGS)
+
+mutants: env ## one break per safety rule, each of which its test must catch; ARGS="--rule N"
+	@$(PY) -m tests.mutants $(ARGS)
 
 footprint: env ## memory, events and seconds of a 1.9 TiB disk, as JSON
 	@$(PY) -m tests.benchmarks.footprint $(ARGS)

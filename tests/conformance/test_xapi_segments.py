@@ -198,6 +198,25 @@ def test_a_dom0_vbd_that_the_receiver_leaves_is_cleared_before_the_segment_count
     assert dom0_vbds(simulator, disk) == []
 
 
+def test_a_writer_waits_until_a_read_back_has_ended(both, disk):
+    simulator, target = both
+    send(target, made_shell(target), 0, {0: noise(1, 12 * MIB)}, token="run/1/2")
+    reading = target.read_back(disk._disk.vdi, errand())
+    pieces = reading.blocks()
+    _, first = next(pieces)
+    waiting = threading.Thread(target=disk.take_over, args=("run/1/3", 30))
+
+    waiting.start()
+    time.sleep(1)
+
+    assert waiting.is_alive(), "it must not write beside a reader"
+    assert [vbd["mode"] for vbd in dom0_vbds(simulator, disk)] == ["RO"]
+    assert len(first) + sum(len(piece) for _, piece in pieces) == 12 * MIB, "nor take the disk from it"
+    reading.close()
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
 def test_a_vbd_that_a_strangers_program_has_open_is_asked_about_and_not_torn_away(both, disk, tmp_path):
     simulator, _ = both
     session = logged_in(simulator, tmp_path)

@@ -81,6 +81,7 @@ class MemoryVdi:
         self.kill_after: int | None = None  # bytes until the worker dies
         self.kill_before_confirm = False
         self.fail_segments = 0
+        self.cut_at_write: threading.Event | None = None  # set by the next write
         self._lock = threading.Lock()
 
     @property
@@ -139,6 +140,9 @@ class MemorySegment:
             vdi.kill_after -= len(data)
         vdi.content[offset : offset + len(data)] = data
         vdi.received += len(data)
+        if vdi.cut_at_write is not None:
+            vdi.cut_at_write.set()
+            vdi.cut_at_write = None
 
     def terminate(self) -> None:
         self._terminated = True

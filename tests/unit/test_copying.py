@@ -153,6 +153,37 @@ def test_a_success_without_a_terminator_of_ours_does_not_count(disk):
     disk.assert_equal()
 
 
+def test_a_terminator_without_the_tasks_success_does_not_count(disk):
+    disk.freeze()
+    disk.vdi.kill_before_confirm = True
+    with pytest.raises(Killed):
+        disk.attempt()
+    for task in disk.vdi.tasks:
+        disk.vdi.tasks[task] = disk.vdi.tasks[task].FAILURE  # an fsync that failed after the worker's death
+    disk.vdi.content[: 2 * BLOCK] = bytes(2 * BLOCK)
+
+    assert disk.attempt()
+
+    disk.close(complete=True)
+    disk.assert_equal()
+    assert disk.ledger.standing.sent_again > 0
+
+
+def test_a_cut_ends_its_segment_and_nothing_is_sent_twice(disk):
+    disk.freeze()
+    disk.vdi.cut_at_write = disk.cut
+    assert not disk.attempt()
+    assert disk.vdi.received == disk.ledger.standing.position == 2 * BLOCK
+    disk.cut.clear()
+
+    assert disk.attempt()
+
+    disk.close(complete=True)
+    disk.assert_equal()
+    assert disk.vdi.received == 3 * BLOCK + 512
+    assert disk.ledger.standing.sent_again == 0
+
+
 def test_a_failed_segment_is_sent_again_whole(disk):
     disk.freeze()
     disk.vdi.fail_segments = 2

@@ -119,6 +119,7 @@ def test_a_killed_worker_sends_again_no_more_than_the_open_segment(disk):
     disk.close(complete=True)
     disk.assert_equal()
     assert 0 < disk.ledger.standing.sent_again <= 256 << 10
+    assert disk.vdi.received <= 3 * BLOCK + 512 + (256 << 10)
 
 
 def test_a_segment_whose_task_succeeded_before_the_kill_is_not_sent_again(disk):

@@ -10,8 +10,8 @@ from contracts.steps import Check
 from starter.seen import Seen, Working
 from starter.views.approval import approval_view
 from starter.views.report import report_view
-from starter.views.tables import table
-from starter.views.words import ago, bar, clock, rate, seconds, share, size
+from starter.views.tables import Bar, table
+from starter.views.words import ago, clock, rate, seconds, share, size
 
 _PASSES_SHOWN = 8
 _STEPS = {"copy": "copying", "prove": "proving"}
@@ -88,7 +88,7 @@ def _disks(working: list[Working]) -> RenderableType:
                 (
                     each.disk,
                     _STEPS.get(each.step, each.step or each.activity),
-                    bar(each.done, each.total),
+                    Bar(each.done, each.total),
                     share(each.done, each.total),
                     size(each.done),
                     size(each.total),
@@ -99,6 +99,7 @@ def _disks(working: list[Working]) -> RenderableType:
                 for each in working
             ],
             right=("%", "done", "of", "rate", "ETA", "attempt"),
+            whole=("disk", "doing"),
         ),
         (1, 0, 0, 0),
     )

@@ -6,6 +6,8 @@ from contracts.durations import spoken
 from contracts.sizes import spoken_size
 
 DASH = "–"
+BAR = 24
+"""Columns of a bar where there is room."""
 
 
 def size(value: int | float | None) -> str:
@@ -42,7 +44,7 @@ def share(done: int, total: int) -> str:
     return "100 %" if done >= total else f"{min(99, done * 100 // total)} %"
 
 
-def bar(done: int, total: int, width: int = 24) -> str:
+def bar(done: int, total: int, width: int = BAR) -> str:
     """Filled by tenths of a cell's worth of progress."""
     filled = 0 if total <= 0 else min(width, done * width // total)
     return "█" * filled + "░" * (width - filled)

@@ -92,7 +92,9 @@ class Shell:
     def __init__(self, folder: Path, address: str) -> None:
         self.config = folder / "ferry.toml"
         self.config.write_text(CONFIG)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("TEMPORAL_", "FERRY_"))}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("TEMPORAL_", "FERRY_", "COLUMNS"))
+        }
         self.environment = {**kept, "TEMPORAL_ADDRESS": address, "FERRY_CONFIG": str(self.config), "USER": "anna"}
 
     async def __call__(self, *arguments: str) -> Ended:
@@ -249,6 +251,14 @@ async def test_status_shows_live_numbers_from_heartbeats(ferry: Shell, worker: N
     assert copy["eta_s"] == pytest.approx(6.0)
     assert "64.0 MiB" in table.out
     assert "32.0 MiB/s" in table.out
+
+    ferry.environment["COLUMNS"] = "80"
+    narrow = await ferry("status", "copying")
+    ferry.environment.pop("COLUMNS")
+
+    assert "64.0 MiB" in narrow.out, "numbers are not folded on a narrow terminal"
+    assert "32.0 MiB/s" in narrow.out
+    print(narrow.out)
 
 
 async def test_what_needs_a_human_is_named_and_retried(ferry: Shell, worker: None) -> None:

@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: help setup env demo lint types imports test test-e2e test-vcsim test-long crash mutants footprint bench
+.PHONY: help setup env temporal demo lint types imports test test-e2e test-vcsim test-long crash mutants footprint bench
 
 help: ## list the chores
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,6 +19,10 @@ env: .venv/.stamp ## the Python environment, from the lock
 setup: env ## environment and Temporal server; says where things are
 	@$(PY) -m starter.temporal_cli
 
+# Built or downloaded once, before anything that has a time limit asks for it; what is missing is told by whoever needs it.
+temporal: env
+	-@$(PY) -m starter.temporal_cli >/dev/null
+
 demo: env ## one migration, end to end, with a worker killed on the way
 	@.venv/bin/ferry demo $(ARGS)
 
@@ -32,26 +36,26 @@ types: env ## mypy --strict
 imports: env ## who may enter which room
 	@.venv/bin/lint-imports
 
-test: env lint types imports ## all of CI
+test: env lint types imports temporal ## all of CI
 	@command -v qemu-img >/dev/null || echo "make test: qemu-img is missing (Debian: qemu-utils): tests that need it say so" >&2
 	@$(PY) -m pytest -m "not long" -n 3 --dist loadfile
 
-test-e2e: env ## the by-hand run, judged by qemu-img
+test-e2e: env temporal ## the by-hand run, judged by qemu-img
 	@$(PY) -m pytest tests/end_to_end
 
 test-vcsim: env ## our client against vcsim, govmomi's simulator (needs Go)
 	@$(PY) -m pytest tests/conformance/test_vcsim.py
 
-test-long: env ## what takes long
+test-long: env temporal ## what takes long
 	@$(PY) -m pytest -m long
 
-crash: env ## workers killed at seeded random moments; ARGS="--runs N --seed S"
+crash: env temporal ## workers killed at seeded random moments; ARGS="--runs N --seed S"
 	@$(PY) -m tests.crash $(ARGS)
 
-mutants: env ## one break per safety rule, each of which its test must catch; ARGS="--rule N"
+mutants: env temporal ## one break per safety rule, each of which its test must catch; ARGS="--rule N"
 	@$(PY) -m tests.mutants $(ARGS)
 
-footprint: env ## memory, events and seconds of a 1.9 TiB disk, as JSON
+footprint: env temporal ## memory, events and seconds of a 1.9 TiB disk, as JSON
 	@$(PY) -m tests.benchmarks.footprint $(ARGS)
 
 bench: footprint ## measure

@@ -41,7 +41,7 @@ def build_with_go(name: str, *, takes: str) -> Path | None:
             # The pinned versions or none: go.mod is not for a build to rewrite, whatever the user's GOFLAGS are.
             env={**os.environ, "GOBIN": aside, "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"},
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
+            stdout=2,  # not sys.stderr, which may be no file
             check=False,
         )
         if built.returncode or not (Path(aside) / name).exists():

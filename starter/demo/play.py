@@ -26,9 +26,9 @@ def play(state: Path | None, output: Output) -> int:
     """The exit code: 0 only when all of it holds."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
-    find_temporal_cli()  # it may have to be built first: that is set-up, and none of the demo's time
     stage = Stage(state)
     try:
+        find_temporal_cli()  # it may have to be built first: that is set-up, and none of the demo's time
         with Teller() as teller:
             teller.say("a Temporal server, a vCenter and a pool with real bytes are started on this machine")
             stage.build()

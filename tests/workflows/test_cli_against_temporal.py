@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 
 from contracts.names import QUEUE, TRANSFER_QUEUE
 from starter.main import run
+from starter.polling import unpolled
 from starter.temporal_server import DevServer
 from tests.support import register_search_attributes
 from tests.workflows.standin import TICKET, StandIn, StandInInspect, copy_disk
@@ -81,6 +82,10 @@ async def worker(client: Client) -> AsyncIterator[None]:
     """Both queues, as the real worker polls them."""
     lively = Worker(client, task_queue=QUEUE, workflows=[StandIn, StandInInspect], activities=[copy_disk])
     async with lively, Worker(client, task_queue=TRANSFER_QUEUE, activities=[copy_disk]):
+        for _ in range(100):  # its first polls are on their way to the server
+            if not await unpolled(client):
+                break
+            await asyncio.sleep(0.1)
         yield
         async for each in client.list_workflows("ExecutionStatus = 'Running'"):
             await client.get_workflow_handle(each.id).terminate()

@@ -13,6 +13,7 @@ from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.ladder import Ladder
 from platforms.vsphere.transports.reader import Reader
+from platforms.vsphere.transports.vddk import VddkReader
 
 _PASSING = ("vsphere.unreachable", "vsphere.login_refused", "vsphere.certificate", "vsphere.no_permission")
 _NO_USE = ("vsphere.unreachable", "vsphere.login_refused")
@@ -79,8 +80,8 @@ class FrozenVsphereDisk:
         return self._disk.capacity
 
     def allocated(self) -> list[Extent]:
-        """By change tracking's ``*``; the whole disk where vSphere cannot tell (NFS, tracking off)."""
-        whole = [Extent(0, self.capacity)]
+        """By change tracking's ``*``, else as the transport tells; the whole disk where neither can (NFS)."""
+        whole = self._told_by_transport() or [Extent(0, self.capacity)]
         if not self._disk.change_id:
             return whole
         try:
@@ -89,6 +90,9 @@ class FrozenVsphereDisk:
             if error.code in _PASSING:
                 raise
             return whole
+
+    def _told_by_transport(self) -> list[Extent] | None:
+        return self._reader.extents() if isinstance(self._reader, VddkReader) and not self._disk.change_id else None
 
     def changed_since(self, landmark: str) -> list[Extent]:
         """By change tracking, where it can be believed."""

@@ -16,7 +16,7 @@ from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
-from contracts.config import SourceConfig
+from contracts.config import SourceConfig, VddkConfig
 from contracts.steps import (
     CopyOrder,
     CopyReport,
@@ -154,13 +154,20 @@ class OneMigration:
 
 @contextmanager
 def one_migration(
-    folder: Path, *, size_mib: float = 8, datastore: str = "nfs1", mounted: bool = False, export: str = ""
+    folder: Path,
+    *,
+    size_mib: float = 8,
+    datastore: str = "nfs1",
+    mounted: bool = False,
+    export: str = "",
+    vddk: dict[str, str] | None = None,
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
     Args:
         mounted: whether ferry.toml names the datastore's folder.
         export: what it names instead.
+        vddk: what it says of VDDK.
     """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
@@ -175,6 +182,7 @@ def one_migration(
             password=f"file:{secret}",
             ca_file=folder / "vc" / "ca.pem",
             nfs={datastore: export or str(folder / "vc" / "vsphere" / datastore)} if mounted or export else {},
+            vddk=VddkConfig.model_validate(vddk) if vddk is not None else None,
         )
         source = VsphereSource("vc", config)
         try:

@@ -1,5 +1,6 @@
 """Which transports can read a frozen disk, best first, and why the others cannot (DESIGN §4).
 
+nbd     VDDK behind nbdkit                    any datastore, where ferry.toml has [sources.NAME.vddk]
 nfs     the datastore's export, directly      a flat base, and ferry.toml names the export
 https   ranges of `/folder`                   a flat base that the host serves: it is tried, each time
 nfc     a stream of the whole disk            any datastore, through any chain; a lease holds the machine meanwhile
@@ -17,6 +18,7 @@ from platforms.vsphere.transports.lease import Leases
 from platforms.vsphere.transports.nfc import NfcReader
 from platforms.vsphere.transports.nfs import export_of, open_nfs
 from platforms.vsphere.transports.reader import NotServed, Reader
+from platforms.vsphere.transports.vddk import VddkReader
 
 _PASSING = ("vsphere.unreachable", "vsphere.login_refused", "vsphere.certificate", "vsphere.busy", "vm.gone")
 
@@ -41,6 +43,9 @@ class Ladder:
             FerryError: what passes (``vsphere.unreachable``, …) where it kept it from being told.
         """
         rungs: list[Rung] = []
+        if self._session.config.vddk is not None:
+            refusal = self._why_not(vm, disk, "nbd", snapshot)
+            rungs.append(Rung(transport="nbd", usable=not refusal, reason=refusal or "VDDK behind nbdkit"))
         store = disk.flat.removeprefix("[").partition("] ")[0]
         export = export_of(self._session.config.nfs, store) if disk.flat else None
         if disk.flat and (export is not None or stores.get(store, "").startswith("NFS")):
@@ -72,6 +77,10 @@ class Ladder:
                 return open_nfs(export, disk.flat, disk.capacity)
             case "https":
                 return FolderFile(self._session, disk.flat, vm.datacenter, disk.capacity)
+            case "nbd":
+                if self._session.config.vddk is None:
+                    raise NotServed("this worker's ferry.toml has no VDDK")
+                return VddkReader(self._session, self._session.config.vddk, vm, freeze, disk)
             case "nfc":
                 # A machine that is off is exported as it is: its cold snapshot may be gone by then.
                 snapshot = None if freeze.final else freeze.snapshot
@@ -79,13 +88,13 @@ class Ladder:
             case _:
                 raise NotServed(f"nobody here knows the transport {transport!r}")
 
-    def _why_not(self, vm: Located, disk: FrozenDisk, transport: str) -> str:
+    def _why_not(self, vm: Located, disk: FrozenDisk, transport: str, snapshot: str | None = None) -> str:
         """Empty when the first and the last sector can be read now.
 
         Evidence on running VMs of VMFS conflicts (vsphere.md §1a), so it is tried, each time.
         """
         sector = memoryview(bytearray(min(512, disk.capacity)))
-        freeze = Freeze(pass_no=0, snapshot=None, disks=(disk,))
+        freeze = Freeze(pass_no=0, snapshot=snapshot, disks=(disk,))
         try:
             with contextlib.closing(self.open(vm, freeze, disk, transport)) as reader:
                 reader.read_into(0, sector)

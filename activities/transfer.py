@@ -5,6 +5,7 @@ import time
 
 from temporalio import activity
 
+from activities.ladder import down_the_ladder
 from activities.running import cuttable
 from activities.systems import Systems
 from contracts.steps import CopyOrder, CopyReport, Errand, Progress
@@ -63,18 +64,19 @@ class TransferActivities:
             ledger = Ledger(store.disk(errand.migration, order.disk_id))
             plan = self._plan(ledger, source, order, frozen.change_id)
             manifest = ledger.manifest(source.capacity)
+            copying = Copying(
+                source=source,
+                target=target,
+                ledger=ledger,
+                manifest=manifest,
+                token=token,
+                label=_label(errand, order),
+                segment_bytes=order.segment_bytes,
+                cut=cut,
+                meter=meter,
+            )
             try:
-                complete = Copying(
-                    source=source,
-                    target=target,
-                    ledger=ledger,
-                    manifest=manifest,
-                    token=token,
-                    label=_label(errand, order),
-                    segment_bytes=order.segment_bytes,
-                    cut=cut,
-                    meter=meter,
-                ).run(plan)
+                complete = down_the_ladder(source, lambda: copying.run(plan))
             finally:
                 manifest.close()
         finally:
@@ -87,6 +89,8 @@ class TransferActivities:
             complete=complete,
             kind=plan.kind,
             reason=plan.reason,
+            transport=source.transport,
+            transport_reason=source.reason,
             bytes_planned=plan.bytes,
             bytes_sent=standing.sent,
             bytes_sent_again=standing.sent_again,

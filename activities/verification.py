@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from temporalio import activity
 
+from activities.ladder import down_the_ladder
 from activities.running import cuttable
 from activities.systems import Systems
 from activities.transfer import Rate
@@ -90,9 +91,10 @@ class VerificationActivities:
         source = self._systems.source(errand.source)
         disk = source.open_disk(errand.machine_id, order.freeze, order.target_disk.disk_id)
         try:
-            finding = prove_source(disk, manifest, cut, meter)
+            finding = down_the_ladder(disk, lambda: prove_source(disk, manifest, cut, meter))
+            method = f"full read by {disk.transport}"
         finally:
             disk.close()
         # A source that ran in between is not the source at power-off: then this proves nothing (SAFETY 9).
         source.check_freeze(errand.machine_id, order.freeze)
-        return finding, "full read over /folder"
+        return finding, method

@@ -33,11 +33,21 @@ class System(Request):
     insecure: bool = False
 
 
+class VddkConfig(Request):
+    """VDDK as the operator supplies it: Ferry never ships it."""
+
+    libdir: str = Field(default="", description="the unpacked library, VMware's or one that looks like it")
+    nbdkit: str = "nbdkit"
+    plugin: str = Field(default="vddk", description="nbdkit's plugin: its name or path, and what must come right after it")
+    transports: str = "nbdssl:nbd"
+
+
 class SourceConfig(System):
     """A source of VMs."""
 
     kind: Literal["vsphere"] = "vsphere"
-    nfs: dict[str, str] = {}
+    nfs: dict[str, str] = Field(default={}, description="datastore to its mounted path or nfs://host/export")
+    vddk: VddkConfig | None = None
 
 
 class TargetConfig(System):

@@ -120,6 +120,14 @@ class FreezeOrder(Contract):
     final: bool = False
 
 
+class Rung(Contract):
+    """One transport of a disk's ladder, and why it can be used or not."""
+
+    transport: str = Field(description="nfs, https, nfc or nbd")
+    usable: bool
+    reason: str
+
+
 class FrozenDisk(Contract):
     """A disk that stands still. ``change_id`` is its landmark-to-be; empty where nothing is tracked."""
 
@@ -133,6 +141,12 @@ class FrozenDisk(Contract):
     flat: str = Field(default="", description="path of the base's raw extent")
     transport: str = "https"
     reason: str = Field(default="", description="why that transport")
+    ladder: tuple[Rung, ...] = Field(default=(), description="every transport, best first")
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Names of the transports that can read it now, best first."""
+        return tuple(rung.transport for rung in self.ladder if rung.usable) or ((self.transport,) if self.flat else ())
 
 
 class Freeze(Contract):
@@ -164,6 +178,8 @@ class CopyReport(Contract):
     complete: bool = Field(description="false: it was cut, the rest is owed")
     kind: str = Field(default="delta", description="initial, delta or full")
     reason: str = Field(default="", description="why not a delta, where one was due")
+    transport: str = Field(default="", description="what read it last")
+    transport_reason: str = Field(default="", description="why that one, and what was lost on the way")
     bytes_planned: int = 0
     bytes_sent: int = 0
     bytes_sent_again: int = Field(default=0, description="of segments that an earlier attempt may have sent in part")

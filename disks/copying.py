@@ -54,6 +54,7 @@ class Copying:
     cut: threading.Event
     meter: Meter = field(default_factory=Meter)
     sleep: Callable[[float], None] = time.sleep
+    _reading: ReadAhead | None = None
 
     def run(self, plan: Plan) -> bool:
         """Send what is not yet durable.
@@ -62,8 +63,15 @@ class Copying:
             True when the whole plan is on the target, False when it was cut.
 
         Raises:
-            FerryError: as the source and target raise; ``xapi.segment_failed`` after several tries.
+            FerryError: as the source and target raise, the source's only when all that it gave is durable;
+                ``xapi.segment_failed`` after several tries.
         """
+        try:
+            return self._run(plan)
+        finally:
+            self._stop_reading()
+
+    def _run(self, plan: Plan) -> bool:
         self.meter.total = plan.bytes
         suspects = self._settle()
         redos = 0
@@ -105,16 +113,27 @@ class Copying:
         return self.segment_bytes
 
     def _segment(self, plan: Plan, position: int, *, suspects: int) -> None:
-        """Send one segment and wait until it is durable, or pass over a run of zeros."""
+        """Send one segment and wait until it is durable, or pass over a run of zeros.
+
+        A source that fails ends the segment as a cut does: what it gave is made durable before the error is raised.
+        """
         number = self.ledger.standing.segments
         digests: dict[int, bytes] = {}
         writer: SegmentWriter | None = None
+        lost: FerryError | None = None
         sent, upto, began = 0, position, time.monotonic()
         self.meter.in_flight = 0
+        reading = self._reading_from(plan, position)
         try:
-            for batch, data in self._read(plan, position):
-                if self.cut.is_set() or (sent and sent + _bytes(batch) > self.segment_bytes):
+            while not self.cut.is_set():
+                try:
+                    read = reading.peek()
+                except FerryError as error:
+                    lost = error
                     break
+                if read is None or (sent and sent + _bytes(read[0]) > self.segment_bytes):
+                    break
+                batch, data = read
                 fresh = self._digests(batch, data)
                 for start, piece in self._to_send(plan, batch, data):
                     if writer is None:
@@ -126,27 +145,38 @@ class Copying:
                     self.meter.moved += len(piece)
                 digests.update(fresh)
                 upto = batch.upto
+                reading.pop()
                 if sent >= self.segment_bytes or time.monotonic() - began > SEGMENT_SECONDS:
                     break
-            if writer is None:
-                if upto > position:
-                    self.ledger.passed_over(upto, digests, self.manifest)
-                return
-            writer.terminate()
-            self.ledger.terminated(number, upto, sent, digests)
-            writer.confirm(CONFIRM_PATIENCE)
+            if writer is not None:
+                writer.terminate()
+                self.ledger.terminated(number, upto, sent, digests)
+                writer.confirm(CONFIRM_PATIENCE)
         except BaseException:
             if writer is not None:
                 writer.abandon()
             raise
-        self.target.check_token(self.token)  # a zombie that wakes here learns that it is one (SAFETY 13)
-        self.ledger.done(number, upto, sent, min(sent, suspects), self.manifest)
-        self.target.forget(writer.task)
+        if writer is not None:
+            self.target.check_token(self.token)  # a zombie that wakes here learns that it is one (SAFETY 13)
+            self.ledger.done(number, upto, sent, min(sent, suspects), self.manifest)
+            self.target.forget(writer.task)
+        elif upto > position:
+            self.ledger.passed_over(upto, digests, self.manifest)
+        if lost is not None:
+            raise lost
 
-    def _read(self, plan: Plan, position: int) -> Iterator[tuple[Batch, memoryview]]:
-        wanted = batches(plan.extents, block=self.manifest.block, capacity=self.source.capacity, position=position)
-        with ReadAhead(self.source, wanted) as reader:
-            yield from reader
+    def _reading_from(self, plan: Plan, position: int) -> ReadAhead:
+        """Reading goes on over the borders of segments: a stream cannot be read twice, and no border costs a pause."""
+        if self._reading is None or self._reading.position != position:
+            self._stop_reading()
+            wanted = batches(plan.extents, block=self.manifest.block, capacity=self.source.capacity, position=position)
+            self._reading = ReadAhead(self.source, wanted, position)
+        return self._reading
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
 
     def _digests(self, batch: Batch, data: memoryview) -> dict[int, bytes]:
         block = self.manifest.block

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from contracts.errors import FerryError
 from disks.extents import Extent
 
 
@@ -40,6 +41,25 @@ class DiskSource(Protocol):
         Raises:
             FerryError: ``vsphere.read_failed`` and its kin.
         """
+        ...
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many reads may be under way together; 1 for a stream, whose reads must ascend."""
+        ...
+
+    @property
+    def transport(self) -> str:
+        """What its bytes come by now."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why that transport, and what became of better ones."""
+        ...
+
+    def step_down(self, error: FerryError) -> bool:
+        """A read failed for good: go over to the next transport. False where there is none, or it is no use."""
         ...
 
     def close(self) -> None:

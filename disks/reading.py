@@ -1,4 +1,4 @@
-"""Reading ahead: several ranged reads under way at once, handed on in order, in a fixed set of buffers."""
+"""Reading ahead: several reads under way at once, handed on in order, in a fixed set of buffers."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,22 +8,27 @@ from types import TracebackType
 from disks.batches import Batch
 from disks.protocols import DiskSource
 
-CONNECTIONS = 4
-"""Reads at once per disk: a host throttles each connection (vsphere.md §1a), and more gain nothing on 2 cores."""
 WINDOW = 6
 """Buffers per disk: with 2 MiB each, 12 MiB are all that reading ahead ever holds."""
 
 
 class ReadAhead:
-    """Iterate to get each batch with its bytes; a memoryview is valid until the next one is asked for."""
+    """The wanted batches with their bytes, in order: :meth:`peek` at the next, :meth:`pop` it when it is done with.
 
-    def __init__(self, source: DiskSource, wanted: Iterator[Batch]) -> None:
+    Args:
+        wanted: in ascending order; asked for lazily.
+        position: where in the plan the first of them begins.
+    """
+
+    def __init__(self, source: DiskSource, wanted: Iterator[Batch], position: int = 0) -> None:
+        self.position = position
         self._source = source
         self._wanted = wanted
-        self._pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="read-ahead")
+        self._pool = ThreadPoolExecutor(source.reads_at_once, thread_name_prefix="read-ahead")
         self._free: list[bytearray] = []
         self._made = 0
         self._under_way: deque[tuple[Batch, bytearray, Future[None]]] = deque()
+        self._shown: memoryview | None = None
 
     def __enter__(self) -> "ReadAhead":
         return self
@@ -31,17 +36,41 @@ class ReadAhead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.close()
 
     def __iter__(self) -> Iterator[tuple[Batch, memoryview]]:
+        while (next_one := self.peek()) is not None:
+            yield next_one
+            self.pop()
+
+    def peek(self) -> tuple[Batch, memoryview] | None:
+        """The next batch and its bytes, which stand until it is popped; None at the end.
+
+        Raises:
+            FerryError: the source's.
+        """
         self._fill()
-        while self._under_way:
-            batch, buffer, read = self._under_way.popleft()
-            read.result()
-            with memoryview(buffer) as whole, whole[: batch.span.length] as data:
-                yield batch, data
-            self._free.append(buffer)
-            self._fill()
+        if not self._under_way:
+            return None
+        batch, buffer, read = self._under_way[0]
+        read.result()
+        if self._shown is None:
+            self._shown = memoryview(buffer)[: batch.span.length]
+        return batch, self._shown
+
+    def pop(self) -> None:
+        """Done with the batch that was peeked at: its buffer is read into again."""
+        batch, buffer, _ = self._under_way.popleft()
+        if self._shown is not None:
+            self._shown.release()
+            self._shown = None
+        self.position = batch.upto
+        self._free.append(buffer)
+        self._fill()
+
+    def close(self) -> None:
+        """Read no further; wait for what is under way."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _fill(self) -> None:
         while (self._free or self._made < WINDOW) and (batch := next(self._wanted, None)) is not None:

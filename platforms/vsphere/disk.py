@@ -1,4 +1,4 @@
-"""A frozen disk: what is allocated and changed by SOAP, its bytes by `/folder`."""
+"""A frozen disk: what is allocated and changed by SOAP, its bytes by the best transport that holds."""
 
 from typing import Any
 
@@ -9,19 +9,70 @@ from contracts.steps import Freeze, FrozenDisk
 from disks.extents import Extent
 from platforms.vsphere.changes import changed_areas
 from platforms.vsphere.landmark import Landmark, distrust
+from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
-from platforms.vsphere.transports.https import FolderFile
+from platforms.vsphere.transports.ladder import Ladder
+from platforms.vsphere.transports.reader import Reader
+from platforms.vsphere.transports.vddk import VddkReader
 
 _PASSING = ("vsphere.unreachable", "vsphere.login_refused", "vsphere.certificate", "vsphere.no_permission")
+_NO_USE = ("vsphere.unreachable", "vsphere.login_refused")
+"""Of no transport's making: another one fails of it as well."""
 
 
 class FrozenVsphereDisk:
-    """A :class:`disks.protocols.DiskSource`."""
+    """A :class:`disks.protocols.DiskSource`.
 
-    def __init__(self, session: Session, machine: Any, freeze: Freeze, disk: FrozenDisk, datacenter: str) -> None:
-        self._session, self._machine, self._disk = session, machine, disk
+    Raises:
+        FerryError: from the constructor, as :meth:`Ladder.open`.
+    """
+
+    def __init__(self, session: Session, ladder: Ladder, vm: Located, freeze: Freeze, disk: FrozenDisk) -> None:
+        self._session, self._ladder, self._vm, self._freeze, self._disk = session, ladder, vm, freeze, disk
         self._snapshot = vim.vm.Snapshot(freeze.snapshot) if freeze.snapshot is not None else None
-        self._file = FolderFile(session, disk.flat, datacenter, disk.capacity)
+        self._left = list(disk.usable)
+        self._given_up: list[str] = []
+        self._reader: Reader | None = None
+        self._open()
+
+    def _open(self) -> None:
+        while True:
+            try:
+                self._reader = self._ladder.open(self._vm, self._freeze, self._disk, self._left[0])
+                return
+            except FerryError as error:
+                if not self._give_up(error):
+                    raise
+
+    def _give_up(self, error: FerryError) -> bool:
+        if error.code in _NO_USE or len(self._left) < 2:
+            return False
+        self._given_up.append(f"{self._left.pop(0)} was given up: {error.message}")
+        return True
+
+    def step_down(self, error: FerryError) -> bool:
+        """See the protocol. What stands in every transport's way (a login, a snapshot that is gone) is no reason."""
+        if not error.code.startswith("vsphere.") or not self._give_up(error):
+            return False
+        if self._reader is not None:
+            self._reader.close()
+        self._open()
+        return True
+
+    @property
+    def transport(self) -> str:
+        """``nfs``, ``https`` or ``nfc``."""
+        return self._left[0]
+
+    @property
+    def reason(self) -> str:
+        """Why that one."""
+        return "; ".join([self._disk.reason, *self._given_up])
+
+    @property
+    def reads_at_once(self) -> int:
+        """As the transport can bear."""
+        return self._reader.reads_at_once if self._reader is not None else 1
 
     @property
     def capacity(self) -> int:
@@ -29,8 +80,8 @@ class FrozenVsphereDisk:
         return self._disk.capacity
 
     def allocated(self) -> list[Extent]:
-        """By change tracking's ``*``; the whole disk where vSphere cannot tell (NFS, tracking off)."""
-        whole = [Extent(0, self.capacity)]
+        """By change tracking's ``*``, else as the transport tells; the whole disk where neither can (NFS)."""
+        whole = self._told_by_transport() or [Extent(0, self.capacity)]
         if not self._disk.change_id:
             return whole
         try:
@@ -39,6 +90,9 @@ class FrozenVsphereDisk:
             if error.code in _PASSING:
                 raise
             return whole
+
+    def _told_by_transport(self) -> list[Extent] | None:
+        return self._reader.extents() if isinstance(self._reader, VddkReader) and not self._disk.change_id else None
 
     def changed_since(self, landmark: str) -> list[Extent]:
         """By change tracking, where it can be believed."""
@@ -59,16 +113,18 @@ class FrozenVsphereDisk:
         """Fill the buffer."""
         if offset < 0 or offset + len(buffer) > self.capacity:
             raise ValueError(f"{offset}+{len(buffer)} is past the end of a {self.capacity}-byte disk")
-        self._file.read_into(offset, buffer)
+        assert self._reader is not None
+        self._reader.read_into(offset, buffer)
 
     def close(self) -> None:
         """Give back connections."""
-        self._file.close()
+        if self._reader is not None:
+            self._reader.close()
 
     def _query(self, start: int, change_id: str) -> Any:
         return self._session.call(
             f"ask what changed on {self._disk.slot}",
-            lambda instance: vim.VirtualMachine(self._machine._moId, instance._stub).QueryChangedDiskAreas(
+            lambda instance: self._vm.managed(instance).QueryChangedDiskAreas(
                 self._snapshot, self._disk.key, start, change_id
             ),
         )

@@ -11,13 +11,13 @@ from platforms.vsphere import inventory
 from platforms.vsphere.landmark import Landmark
 from platforms.vsphere.located import Located
 from platforms.vsphere.marks import foreign_met, note_foreign
-from platforms.vsphere.properties import read_one
+from platforms.vsphere.properties import read_all, read_one
 from platforms.vsphere.session import Session
 from platforms.vsphere.snapshots import settled, snapshot_name, take_snapshot, thaw
-from platforms.vsphere.transports.https import probe
+from platforms.vsphere.transports.ladder import Ladder
 
 
-def freeze(session: Session, vm: Located, errand: Errand, pass_no: int, *, final: bool) -> Freeze:
+def freeze(session: Session, ladder: Ladder, vm: Located, errand: Errand, pass_no: int, *, final: bool) -> Freeze:
     """See :meth:`platforms.ports.Source.freeze`."""
     settled(session, vm)
     properties = vm.properties(session)
@@ -40,7 +40,13 @@ def freeze(session: Session, vm: Located, errand: Errand, pass_no: int, *, final
     )
     if final:
         _is_off(vm, vm.properties(session))  # the change ids count only if nobody started it meanwhile
-    refused = [f"{disk.slot}: {reason}" for disk in frozen.disks if (reason := _why_not(session, vm, disk))]
+    stores = {
+        told["name"]: told["summary.type"]
+        for _, told in read_all(session, vim.Datastore, ["name", "summary.type"], "list the datastores")
+    }
+    climbed = tuple(ladder.climb(vm, disk, frozen.snapshot, stores, final=final) for disk in frozen.disks)
+    frozen = frozen.model_copy(update={"disks": climbed})
+    refused = [f"{disk.slot}: {disk.reason}" for disk in climbed if not disk.transport]
     if refused:
         thaw(session, vm, errand.migration)
         raise FerryError("transport.none", "; ".join(refused))
@@ -184,7 +190,7 @@ def _frozen_disks(
         elif not base[1]:
             flat, reason = "", "its base is no flat file (vSAN, vVol, or sparse)"
         else:
-            flat, reason = base[1], "/folder serves its base"
+            flat, reason = base[1], ""
         found.append(
             FrozenDisk(
                 disk_id=disk.disk_id,
@@ -195,15 +201,8 @@ def _frozen_disks(
                 backing_uuid=disk.backing_uuid,
                 chain=tuple(path for path, _ in links),
                 flat=flat,
-                transport="https",
+                transport="",
                 reason=reason,
             )
         )
     return found
-
-
-def _why_not(session: Session, vm: Located, disk: FrozenDisk) -> str:
-    """Why no transport reads a disk; empty when one does."""
-    if not disk.flat:
-        return disk.reason
-    return probe(session, disk.flat, vm.datacenter, disk.capacity)

@@ -14,6 +14,7 @@ from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
 from platforms.vsphere.session import Session
+from platforms.vsphere.transports.ladder import Ladder
 
 
 class VsphereSource:
@@ -22,6 +23,7 @@ class VsphereSource:
     def __init__(self, name: str, config: SourceConfig) -> None:
         self.name = name
         self.session = Session(name, config)
+        self._ladder = Ladder(self.session)
         self._located: dict[str, Located] = {}
         self._lock = threading.Lock()
 
@@ -107,7 +109,7 @@ class VsphereSource:
 
     def freeze(self, machine_id: str, errand: Errand, pass_no: int, *, final: bool) -> Freeze:
         """See the protocol. A final pass makes its own freeze each time, and adopts none."""
-        return freezing.freeze(self.session, self._find(machine_id), errand, pass_no, final=final)
+        return freezing.freeze(self.session, self._ladder, self._find(machine_id), errand, pass_no, final=final)
 
     def check_freeze(self, machine_id: str, freeze: Freeze) -> None:
         """See the protocol."""
@@ -118,12 +120,11 @@ class VsphereSource:
         snapshots.thaw(self.session, self._find(machine_id), migration)
 
     def open_disk(self, machine_id: str, freeze: Freeze, disk_id: str) -> FrozenVsphereDisk:
-        """A frozen disk, by `/folder`."""
-        vm = self._find(machine_id)
+        """A frozen disk, by the best transport of its ladder that opens it."""
         disk = next((each for each in freeze.disks if each.disk_id == disk_id), None)
         if disk is None:
             raise FerryError("vsphere.freeze_void", f"the freeze has no disk {disk_id}")
-        return FrozenVsphereDisk(self.session, vm.ref, freeze, disk, vm.datacenter)
+        return FrozenVsphereDisk(self.session, self._ladder, self._find(machine_id), freeze, disk)
 
     # -- power and fence
 

@@ -217,4 +217,6 @@ def _typed(world: "World", moid: str) -> Any:
         return fixed[moid]
     if moid.startswith("snapshot-"):
         return vim.vm.Snapshot(moid)
+    if "]lease-" in moid:
+        return vim.HttpNfcLease(moid)
     return vim.Task(moid) if moid.startswith("task-") else vim.VirtualMachine(moid)

@@ -28,6 +28,8 @@ PRIVILEGES = {
     "ShutdownGuest": "VirtualMachine.Interact.PowerOff",
     "ReconfigVM_Task": "VirtualMachine.Config.AdvancedConfig",
     "Rename_Task": "VirtualMachine.Config.Rename",
+    "ExportVm": "VApp.Export",
+    "ExportSnapshot": "VApp.Export",
     "MarkAsTemplate": "VirtualMachine.Provisioning.MarkAsTemplate",
     "MarkAsVirtualMachine": "VirtualMachine.Provisioning.MarkAsVM",
 }
@@ -102,6 +104,7 @@ class Methods:
 
     def _RemoveSnapshot_Task(self, machine: Machine, said: dict[str, Any], snapshot: Snapshot | None) -> Any:
         assert snapshot is not None
+        self._not_leased(machine)
         children = [snapshot]
         if said.get("removeChildren"):
             children = [each for each in machine.all_snapshots() if each is snapshot or each in _below(snapshot)]
@@ -113,6 +116,8 @@ class Methods:
         return self._task("RemoveSnapshot_Task", machine, work, exclusive="snapshot")
 
     def _RemoveAllSnapshots_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
+        self._not_leased(machine)
+
         def work() -> None:
             for each in reversed(machine.all_snapshots()):
                 machine.drop_snapshot(each)
@@ -124,6 +129,20 @@ class Methods:
             machine.consolidation_needed = False
 
         return self._task("ConsolidateVMDisks_Task", machine, work, exclusive="consolidation")
+
+    # -- leases
+
+    def _ExportVm(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
+        return self._world.leases.export(machine, None)
+
+    def _ExportSnapshot(self, machine: Machine, said: dict[str, Any], snapshot: Snapshot | None) -> Any:
+        assert snapshot is not None
+        return self._world.leases.export(machine, snapshot)
+
+    def _not_leased(self, machine: Machine) -> None:
+        """While an export holds a machine, nothing else is done to it."""
+        if self._world.leases.of(machine) is not None:
+            raise soap.named_fault("TaskInProgress", "Another task is already in progress.")
 
     # -- change tracking
 
@@ -168,6 +187,7 @@ class Methods:
 
     def _PowerOnVM_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
         self._power_must_be(machine, "poweredOff")
+        self._not_leased(machine)
         if machine.template:
             raise soap.named_fault("NotSupported", "a template cannot be powered on")
         return self._task("PowerOnVM_Task", machine, machine.turn_on)

@@ -23,7 +23,7 @@ from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Vsphere
 from simulators.vsphere import folder as files
-from simulators.vsphere import soap
+from simulators.vsphere import nfc, soap
 from simulators.vsphere.collector import Collector
 from simulators.vsphere.methods import Methods
 from simulators.vsphere.rest import Rest
@@ -91,6 +91,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
             self._rest("GET", b"")
         elif self.path.startswith("/folder/"):
             self._folder(with_body=True)
+        elif self.path.startswith("/nfc/"):
+            self._nfc()
         elif urlsplit(self.path).path == "/sdk/vimServiceVersions.xml":
             self._versions()
         else:
@@ -232,10 +234,25 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 name = said["inventoryPath"].rpartition("/")[2]
                 found = [each.ref for each in lab.world.machines.values() if each.name == name]
                 return (found[0] if found else None), vim.ManagedEntity
+        if method.startswith("HttpNfcLease"):
+            return self._of_lease(method.removeprefix("HttpNfcLease"), this, said)
         value = lab.methods.call(method, this, said)
         if method == "QueryChangedDiskAreas":
             return value, type(value)
-        return value, vim.Task
+        return value, vim.HttpNfcLease if method.startswith("Export") else vim.Task
+
+    def _of_lease(self, deed: str, this: str, said: dict[str, Any]) -> tuple[Any, Any]:
+        leases = self.lab.world.leases
+        match deed:
+            case "Progress":
+                leases.progress(this, int(said["percent"]))
+            case "Complete" | "Abort":
+                leases.end(this, complete=deed == "Complete")
+            case "GetManifest":
+                return leases.manifest(this), VmomiSupport.CreateArrayType(vim.HttpNfcLease.ManifestEntry)
+            case _:
+                raise NotImplementedError(deed)
+        return None, type(None)
 
     def _by_uuid(self, said: dict[str, Any]) -> Any:
         for machine in self.lab.world.machines.values():
@@ -305,6 +322,38 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 start += length
         finally:
             stats.reading(-1)
+        return None
+
+    # -- /nfc
+
+    def _nfc(self) -> None:
+        """A disk of a lease, as a stream without a length, ended by hanging up: no cookie, no ranges."""
+        lab = self.lab
+        found = nfc.find(lab.world, self.path)
+        rule = lab.faults.strike("GET /nfc", self.path.rpartition("/")[2])
+        if rule is not None and rule.action == "http":
+            return self._plain(int(rule.argument))
+        if found is None:
+            return self._plain(404)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-vnd.vmware-streamVmdk")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        limit = int(rule.argument or 0) if rule is not None and rule.action in ("drop", "truncate") else None
+        lab.stats.reading(+1)
+        try:
+            for piece in found.pieces():
+                if limit is not None and limit < len(piece):
+                    self.wfile.write(piece[:limit])
+                    return self._reset() if rule is not None and rule.action == "drop" else None
+                limit = limit - len(piece) if limit is not None else None
+                self.wfile.write(piece)
+                lab.stats.bytes_served += len(piece)
+        except nfc.LeaseEnded:
+            return self._reset()
+        finally:
+            lab.stats.reading(-1)
         return None
 
     def _known(self) -> bool:
@@ -398,6 +447,7 @@ class VsphereSimulator:
         self.rest = Rest(self.world, inventory.user, password)
         self.collector, self.methods, self.stats = Collector(self.world), Methods(self.world), Stats()
         self._listener = _Listener((host, port), authority.server_context(host), self)
+        self.world.leases.url = self.url
 
     @property
     def url(self) -> str:
@@ -421,6 +471,7 @@ class VsphereSimulator:
         return {
             "calls": dict(self.stats.calls), "bytes_served": self.stats.bytes_served,
             "most_reads": self.stats.most_reads, "sessions": self.sessions.count(),
+            "leases": self.world.leases.count(),
             "most_sessions": self.sessions.most, "logins": self.sessions.logins, "refused": self.sessions.refused,
         }  # fmt: skip
 

@@ -11,6 +11,7 @@ from simulators.clock import Clock
 from simulators.faults import Faults
 from simulators.inventory import Datastore, Vsphere
 from simulators.vsphere import soap
+from simulators.vsphere.leases import Leases
 from simulators.vsphere.machine import Machine
 from simulators.vsphere.tasks import Tasks, not_found
 from simulators.vsphere.views import Property, machine_properties, snapshot_properties, world_properties
@@ -31,6 +32,7 @@ class World:
     def __init__(self, said: Vsphere, folder: Path, clock: Clock, faults: Faults) -> None:
         self.said, self.folder, self.clock, self.faults = said, folder, clock, faults
         self.tasks = Tasks(clock)
+        self.leases = Leases(self)
         self.root, self.datacenter = vim.Folder("group-d1"), vim.Datacenter("datacenter-2")
         self.vm_folder, self.host_folder = vim.Folder("group-v3"), vim.Folder("group-h4")
         self.compute, self.host = vim.ComputeResource("domain-s5"), vim.HostSystem("host-6")
@@ -89,6 +91,8 @@ class World:
             return None
         if moid.startswith("task-"):
             return {"info": lambda: self.tasks.info(moid)} if self.tasks.known(moid) else None
+        if "]lease-" in moid:
+            return self.leases.properties(moid)
         return self._static.get(moid)
 
     def about(self) -> Any:

@@ -12,6 +12,7 @@ from simulators.xapi import vhd_stream
 from simulators.xapi.class_vdi import VHD_MOST, forget_vbd
 from simulators.xapi.failure import XapiFailure
 from simulators.xapi.receiver import BlockDevice, Body, ReceiverFailed, receive_chunked, receive_raw
+from simulators.xapi.vhd_receiver import receive_vhd
 
 if TYPE_CHECKING:
     from simulators.xapi.pool import Pool
@@ -98,8 +99,11 @@ def run_import(
     try:
         with attached(pool, host, vdi, "RW", rule) as device:
             if form == "vhd":
-                raise ReceiverFailed("format=vhd is left out of this simulator")
-            if chunked:
+                if not prezeroed(pool, vdi):
+                    raise ReceiverFailed("unimplemented: prezeroed")
+                receive_vhd(_Broken(stream, rule), device, wrote)
+                os.fsync(device.descriptor)
+            elif chunked:
                 receive_chunked(_Broken(stream, rule), device, wrote)
             else:
                 receive_raw(_Broken(stream, rule), device, device.size if length is None else length, wrote)
@@ -115,6 +119,14 @@ def run_import(
     if rule is not None and rule.action == "lose-task":
         pool.tasks.destroy(task)
     return True
+
+
+def prezeroed(pool: "Pool", vdi: str) -> bool:
+    """Whether the SR gives VDIs that are zeros at first (xapi.md §1.9)."""
+    record = pool.db.get("VDI", vdi)
+    sr = pool.db.get("SR", record["SR"])
+    raw = record["sm_config"].get("type") == "raw" or sr["sm_config"].get("use_vhd") != "true"
+    return not (sr["type"] in ("lvm", "lvmoiscsi", "lvmohba") and raw)
 
 
 def run_export(

@@ -16,7 +16,7 @@ from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
-from contracts.config import SourceConfig
+from contracts.config import SourceConfig, VddkConfig
 from contracts.steps import (
     CopyOrder,
     CopyReport,
@@ -29,6 +29,7 @@ from contracts.steps import (
     Shell,
     SourceOrder,
 )
+from disks.ledger import Ledger, Standing
 from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
@@ -106,6 +107,15 @@ class OneMigration:
             await asyncio.sleep(0.005)
         return copying, environment
 
+    async def copy(self, freeze: Freeze) -> CopyReport:
+        """One attempt at the copy of a pass."""
+        report: CopyReport = await _run(self._transfer.copy_disk, self._copy_order(freeze))
+        return report
+
+    def standing(self) -> Standing:
+        """What the journal says of the disk."""
+        return Ledger(self.systems.store.disk(self.errand.migration, self.shell.disks[0].disk_id)).standing
+
     async def freeze(self, *, final: bool = False) -> Freeze:
         """Of the next pass."""
         self.passes += 1
@@ -143,17 +153,36 @@ class OneMigration:
 
 
 @contextmanager
-def one_migration(folder: Path, *, size_mib: int = 8) -> Iterator[OneMigration]:
-    """Both simulators, both clients, a store."""
+def one_migration(
+    folder: Path,
+    *,
+    size_mib: float = 8,
+    datastore: str = "nfs1",
+    mounted: bool = False,
+    export: str = "",
+    vddk: dict[str, str] | None = None,
+) -> Iterator[OneMigration]:
+    """Both simulators, both clients, a store.
+
+    Args:
+        mounted: whether ferry.toml names the datastore's folder.
+        export: what it names instead.
+        vddk: what it says of VDDK.
+    """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
-    said = {"name": "web01", "power": "on", "disks": [{"size_mib": size_mib, "datastore": "nfs1"}]}
+    said = {"name": "web01", "power": "on", "disks": [{"size_mib": size_mib, "datastore": datastore}]}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
     with running_vcenter(folder / "vc", said, speed=10) as vcenter, pool_and_target(folder / "pool", speed=10) as both:
         pool, target = both
         config = SourceConfig(
-            url=vcenter.url, username=vcenter.said.user, password=f"file:{secret}", ca_file=folder / "vc" / "ca.pem"
+            url=vcenter.url,
+            username=vcenter.said.user,
+            password=f"file:{secret}",
+            ca_file=folder / "vc" / "ca.pem",
+            nfs={datastore: export or str(folder / "vc" / "vsphere" / datastore)} if mounted or export else {},
+            vddk=VddkConfig.model_validate(vddk) if vddk is not None else None,
         )
         source = VsphereSource("vc", config)
         try:

@@ -57,6 +57,13 @@ class FrozenMemory:
             raise FerryError("vsphere.change_tracking_unusable", self.distrusted)
         return merged(self._grain(each) for each in self._changed[int(landmark)])
 
+    reads_at_once = 4
+    transport = "memory"
+    reason = ""
+
+    def step_down(self, error: FerryError) -> bool:
+        return False
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         if offset + len(buffer) > len(self.content):
             raise ValueError("past the end")

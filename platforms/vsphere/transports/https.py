@@ -1,6 +1,5 @@
 """`/folder`: ranged reads of a frozen file over several keep-alive connections (vsphere.md §1a, dataplane.md §2b)."""
 
-import contextlib
 import http.client
 import re
 import ssl
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from contracts.errors import FerryError
 from platforms.vsphere.session import Session
+from platforms.vsphere.transports.reader import NotServed
 
 CONNECTIONS = 4
 """Kept open per disk: a host throttles each connection."""
@@ -24,15 +24,10 @@ _LOCKED = 500
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-class NotServed(FerryError):
-    """`/folder` means it: a file that is not there, locked, of another size, or not to be had in ranges."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("vsphere.read_failed", message)
-
-
 class FolderFile:
-    """One file of a datastore. ``read_into`` may be called from several threads at once."""
+    """One file of a datastore: a :class:`platforms.vsphere.transports.reader.Reader`."""
+
+    reads_at_once = CONNECTIONS
 
     def __init__(self, session: Session, path: str, datacenter: str, size: int) -> None:
         self._session, self._path, self._size = session, path, size
@@ -137,22 +132,3 @@ def target_of(path: str, datacenter: str) -> str:
     """
     store, _, inside = path.removeprefix("[").partition("] ")
     return f"/folder/{quote(inside)}?dcPath={quote(datacenter, safe='')}&dsName={quote(store, safe='')}"
-
-
-def probe(session: Session, path: str, datacenter: str, size: int) -> str:
-    """Whether `/folder` serves a frozen file now: its first and its last sector. Why not, or empty.
-
-    Evidence on running VMs of VMFS conflicts (vsphere.md §1a), so it is tried, each time.
-
-    Raises:
-        FerryError: ``vsphere.read_failed`` where trouble on the way kept it from being told.
-    """
-    file = FolderFile(session, path, datacenter, size)
-    sector = memoryview(bytearray(min(512, size)))
-    with contextlib.closing(file):
-        try:
-            file.read_into(0, sector)
-            file.read_into(size - len(sector), sector)
-        except NotServed as refused:
-            return f"/folder refuses {refused.message}"
-    return ""

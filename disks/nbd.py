@@ -1,0 +1,80 @@
+"""An NBD export, read from any thread: structured replies, block status, TLS, many requests in flight."""
+
+import threading
+
+from disks.extents import Extent
+from disks.nbd_connection import NbdAddress, NbdConnection, NbdError
+
+CONNECTIONS = 2
+"""Per disk: nbdkit answers several at once; qemu-nbd's one thread gains nothing by more (dataplane.md §4)."""
+ALLOCATION = "base:allocation"
+ZERO = 2
+"""Of the flags in ``base:allocation``: it reads as zeros."""
+
+
+class NbdDisk:
+    """One export, read from any thread.
+
+    Raises:
+        NbdError: from the constructor, ``read_into`` and ``extents``.
+    """
+
+    reads_at_once = CONNECTIONS
+
+    def __init__(self, address: NbdAddress, context: str = ALLOCATION) -> None:
+        self._address, self._context = address, context
+        self._lock = threading.Lock()
+        self._idle: list[NbdConnection] = []
+        first = NbdConnection(address, context)
+        self.size, self.tells_extents = first.size, first.context_id is not None
+        self._idle.append(first)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer; a connection that broke is made anew once."""
+        for last in (False, True):
+            connection = self._take()
+            try:
+                connection.read_into(offset, buffer)
+            except (OSError, NbdError) as error:
+                connection.close()
+                meant = isinstance(error, NbdError) and error.meant
+                if last or meant:
+                    raise error if isinstance(error, NbdError) else NbdError(error.strerror or str(error)) from None
+                continue
+            self._give_back(connection)
+            return
+
+    def extents(self) -> list[Extent]:
+        """What is not known to read as zeros, over the whole disk, sorted and disjoint."""
+        return [extent for extent, flags in self.status() if not flags & ZERO]
+
+    def status(self) -> list[tuple[Extent, int]]:
+        """Runs and their flags in the context that was asked for; neighbours of the same flags are joined."""
+        connection = self._take()
+        try:
+            found = connection.status()
+        except (OSError, NbdError) as error:
+            connection.close()
+            raise error if isinstance(error, NbdError) else NbdError(error.strerror or str(error)) from None
+        self._give_back(connection)
+        return found
+
+    def close(self) -> None:
+        """Hang up. Closing twice does nothing."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for each in idle:
+            each.close()
+
+    def _take(self) -> "NbdConnection":
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return NbdConnection(self._address, self._context)
+        except OSError as error:
+            raise NbdError(error.strerror or str(error)) from None
+
+    def _give_back(self, connection: "NbdConnection") -> None:
+        with self._lock:
+            self._idle.append(connection)

@@ -38,7 +38,7 @@ class VddkConfig(Request):
 
     libdir: str = Field(default="", description="the unpacked library, VMware's or one that looks like it")
     nbdkit: str = "nbdkit"
-    plugin: str = Field(default="vddk", description="nbdkit's plugin: its name or path, and what must come right after it")
+    plugin: str = Field(default="vddk", description="nbdkit's plugin: its name, and what must come right after it")
     transports: str = "nbdssl:nbd"
 
 

@@ -105,7 +105,8 @@ _ENTRIES = (
     ErrorEntry("vsphere.fault", _ASK, "vSphere answered with a fault that Ferry does not know.",
                "Read the fault in the message, mend its cause, then `ferry retry VM`."),
     ErrorEntry("transport.none", _F, "No transport can read a disk of this VM: nothing was changed.",
-               "Move the VM to an NFS datastore or shut it down, and start again; more transports are to come.", _BLOCKED),
+               "The message says why for each: give the account VApp.Export (an export reads every datastore), start again.",
+               _BLOCKED),
     # -- the cutover
     ErrorEntry("source.shutdown_timeout", _ASK, "The guest was asked to shut down and did not in time.",
                "Shut it down from inside, then `ferry retry VM` and approve; or choose power_off = guest-then-hard."),

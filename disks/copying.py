@@ -9,10 +9,10 @@ from contracts.errors import FerryError
 from disks.batches import Batch, batches
 from disks.extents import Extent
 from disks.ledger import Ledger
-from disks.manifest import Manifest, digest_of, is_zero
+from disks.manifest import ZERO_DIGEST, Manifest
 from disks.plan import Plan
 from disks.protocols import DiskSource, DiskTarget, SegmentWriter, TaskOutcome
-from disks.reading import ReadAhead
+from disks.reading import Read, ReadAhead
 
 SEGMENT_SECONDS = 600.0
 """A segment ends after that long however little it carried: no PUT comes near XAPI's 24 h limit."""
@@ -131,11 +131,10 @@ class Copying:
                 except FerryError as error:
                     lost = error
                     break
-                if read is None or (sent and sent + _bytes(read[0]) > self.segment_bytes):
+                if read is None or (sent and sent + _bytes(read.batch) > self.segment_bytes):
                     break
-                batch, data = read
-                fresh = self._digests(batch, data)
-                for start, piece in self._to_send(plan, batch, data):
+                batch = read.batch
+                for start, piece in self._to_send(plan, read):
                     if writer is None:
                         writer = self.target.begin(self.token, f"{self.label} / segment {number}")
                         self.ledger.begin_segment(number, writer.task, position)
@@ -143,7 +142,7 @@ class Copying:
                     sent += len(piece)
                     self.meter.in_flight = sent
                     self.meter.moved += len(piece)
-                digests.update(fresh)
+                digests.update(read.digests)
                 upto = batch.upto
                 reading.pop()
                 if sent >= self.segment_bytes or time.monotonic() - began > SEGMENT_SECONDS:
@@ -170,7 +169,7 @@ class Copying:
         if self._reading is None or self._reading.position != position:
             self._stop_reading()
             wanted = batches(plan.extents, block=self.manifest.block, capacity=self.source.capacity, position=position)
-            self._reading = ReadAhead(self.source, wanted, position)
+            self._reading = ReadAhead(self.source, wanted, block=self.manifest.block, position=position)
         return self._reading
 
     def _stop_reading(self) -> None:
@@ -178,34 +177,27 @@ class Copying:
             self._reading.close()
             self._reading = None
 
-    def _digests(self, batch: Batch, data: memoryview) -> dict[int, bytes]:
-        block = self.manifest.block
-        return {(batch.span.start + at) // block: digest_of(data[at : at + block]) for at in range(0, len(data), block)}
-
-    def _to_send(self, plan: Plan, batch: Batch, data: memoryview) -> Iterator[tuple[int, memoryview]]:
-        for extent in batch.send:
-            piece = data[extent.start - batch.span.start : extent.end - batch.span.start]
-            if not plan.skip_zeros:
-                yield extent.start, piece
-                continue
-            yield from _without_zeros(extent, piece, self.manifest.block)
+    def _to_send(self, plan: Plan, read: Read) -> Iterator[tuple[int, memoryview]]:
+        start = read.batch.span.start
+        for extent in read.batch.send:
+            for part in _without_zeros(extent, read.digests, self.manifest.block) if plan.skip_zeros else (extent,):
+                with read.data[part.start - start : part.end - start] as piece:
+                    yield part.start, piece
 
 
-def _without_zeros(extent: Extent, data: memoryview, block: int) -> Iterator[tuple[int, memoryview]]:
-    """The parts of the extent that are not zeros, block by block, neighbours joined (SAFETY 5)."""
+def _without_zeros(extent: Extent, digests: dict[int, bytes], block: int) -> Iterator[Extent]:
+    """The parts of the extent that lie in blocks that are not all zeros, neighbours joined (SAFETY 5)."""
     start: int | None = None
-    at = extent.start
-    while at < extent.end:
-        upto = min(extent.end, at - at % block + block)
-        if is_zero(data[at - extent.start : upto - extent.start]):
+    for number in range(extent.start // block, -(-extent.end // block)):
+        at = max(extent.start, number * block)
+        if digests[number] == ZERO_DIGEST:
             if start is not None:
-                yield start, data[start - extent.start : at - extent.start]
+                yield Extent(start, at)
                 start = None
         elif start is None:
             start = at
-        at = upto
     if start is not None:
-        yield start, data[start - extent.start :]
+        yield Extent(start, extent.end)
 
 
 def _bytes(batch: Batch) -> int:

@@ -2,11 +2,12 @@
 
 import threading
 
+from disks.asking import Asked
 from disks.extents import Extent
-from disks.nbd_connection import NbdAddress, NbdConnection, NbdError
+from disks.nbd_connection import NbdAddress, NbdConnection, NbdError, Waiting
 
-CONNECTIONS = 2
-"""Per disk: nbdkit answers several at once; qemu-nbd's one thread gains nothing by more (dataplane.md §4)."""
+CONNECTIONS = 3
+"""Asked ahead, one for each: nbdkit answers several at once; qemu-nbd's one thread gains nothing by more."""
 ALLOCATION = "base:allocation"
 ZERO = 2
 """Of the flags in ``base:allocation``: it reads as zeros."""
@@ -19,22 +20,35 @@ class NbdDisk:
         NbdError: from the constructor, ``read_into`` and ``extents``.
     """
 
-    reads_at_once = CONNECTIONS
+    asks_ahead = CONNECTIONS
 
     def __init__(self, address: NbdAddress, context: str = ALLOCATION) -> None:
         self._address, self._context = address, context
         self._lock = threading.Lock()
         self._idle: list[NbdConnection] = []
+        self._asked = Asked[tuple[NbdConnection, Waiting]](lambda asked: asked[0].close())
         first = NbdConnection(address, context)
         self.size, self.tells_extents = first.size, first.context_id is not None
         self._idle.append(first)
 
+    def ask(self, offset: int, length: int) -> None:
+        """Send the requests; what goes wrong with them shows when they are read."""
+        try:
+            connection = self._take()
+        except NbdError:
+            return
+        try:
+            self._asked.put(offset, length, (connection, connection.send_reads(offset, length)))
+        except OSError:
+            connection.close()
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer; a connection that broke is made anew once."""
         for last in (False, True):
-            connection = self._take()
+            asked = self._asked.take(offset, len(buffer))
+            connection = asked[0] if asked is not None else self._take()
             try:
-                connection.read_into(offset, buffer)
+                connection.receive(offset, buffer, asked[1] if asked else connection.send_reads(offset, len(buffer)))
             except (OSError, NbdError) as error:
                 connection.close()
                 meant = isinstance(error, NbdError) and error.meant
@@ -61,6 +75,7 @@ class NbdDisk:
 
     def close(self) -> None:
         """Hang up. Closing twice does nothing."""
+        self._asked.drop()
         with self._lock:
             idle, self._idle = self._idle, []
         for each in idle:

@@ -27,6 +27,10 @@ _READ, _DISC, _STATUS = 0, 2, 7
 _DONE, _DATA, _HOLE, _BLOCK_STATUS, _FAILED = 1, 1, 2, 5, 1 << 15
 
 
+Waiting = dict[int, tuple[int, int, int]]
+"""Handle of a read to its place in the buffer, its length, and how many bytes are still to come."""
+
+
 class NbdError(Exception):
     """The server refuses, breaks the protocol, or is gone. ``meant``: asking again is no use."""
 
@@ -136,26 +140,30 @@ class NbdConnection:
 
     # -- requests
 
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill the buffer: all its requests are sent at once, and answered in whatever order."""
-        if offset < 0 or offset + len(buffer) > self.size:
-            raise ValueError(f"{offset}+{len(buffer)} is past the end of {self.size} bytes")
+    def send_reads(self, offset: int, length: int) -> Waiting:
+        """The requests for these bytes, all at once."""
+        if offset < 0 or offset + length > self.size:
+            raise ValueError(f"{offset}+{length} is past the end of {self.size} bytes")
         piece = min(PIECE, self._largest)
-        waiting: dict[int, tuple[int, int, int]] = {}  # handle: place in the buffer, length, bytes still to come
+        waiting: Waiting = {}
         requests = bytearray()
-        for at in range(0, len(buffer), piece):
-            length = min(piece, len(buffer) - at)
+        for at in range(0, length, piece):
+            size = min(piece, length - at)
             handle = next(self._handles)
-            requests += struct.pack(">IHHQQI", _REQUEST, 0, _READ, handle, offset + at, length)
-            waiting[handle] = (at, length, length)
+            requests += struct.pack(">IHHQQI", _REQUEST, 0, _READ, handle, offset + at, size)
+            waiting[handle] = (at, size, size)
         self._sock.sendall(requests)
+        return waiting
+
+    def receive(self, offset: int, buffer: memoryview, waiting: Waiting) -> None:
+        """Their answers, in whatever order they come."""
         while waiting:
             if self._structured:
                 self._read_chunk(waiting, offset, buffer)
             else:
                 self._read_simple(waiting, buffer)
 
-    def _read_simple(self, waiting: dict[int, tuple[int, int, int]], buffer: memoryview) -> None:
+    def _read_simple(self, waiting: Waiting, buffer: memoryview) -> None:
         magic, error, handle = struct.unpack(">IIQ", self._bytes(16))
         if magic != _SIMPLE or handle not in waiting:
             raise NbdError("the server answers what was not asked")
@@ -165,7 +173,7 @@ class NbdConnection:
         with buffer[at : at + length] as view:
             self._fill(view)
 
-    def _read_chunk(self, waiting: dict[int, tuple[int, int, int]], base: int, buffer: memoryview) -> None:
+    def _read_chunk(self, waiting: Waiting, base: int, buffer: memoryview) -> None:
         magic, flags, kind, handle, size = struct.unpack(">IHHQI", self._bytes(20))
         if magic != _CHUNK or handle not in waiting:
             raise NbdError("the server answers what was not asked")

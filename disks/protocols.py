@@ -44,8 +44,15 @@ class DiskSource(Protocol):
         ...
 
     @property
-    def reads_at_once(self) -> int:
-        """How many reads may be under way together; 1 for a stream, whose reads must ascend."""
+    def asks_ahead(self) -> int:
+        """How many reads are worth asking for before the first of them is read; 0 or 1 for none."""
+        ...
+
+    def ask(self, offset: int, length: int) -> None:
+        """These bytes will be read soon, after all that was asked for before: a hint, which never raises.
+
+        What is read is what :meth:`read_into` is called for, in whatever order.
+        """
         ...
 
     @property

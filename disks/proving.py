@@ -48,15 +48,14 @@ def prove_source(source: DiskSource, manifest: Manifest, cut: threading.Event, m
         finding.differs(min(source.capacity, manifest.capacity))
         return finding
     block = manifest.block
-    with ReadAhead(source, batches(whole, block=block, capacity=source.capacity)) as reader:
-        for batch, data in reader:
+    with ReadAhead(source, batches(whole, block=block, capacity=source.capacity), block=block) as reader:
+        for read in reader:
             if cut.is_set():
                 raise Interrupted
-            for at in range(0, len(data), block):
-                offset = batch.span.start + at
-                if digest_of(data[at : at + block]) != manifest.digest(offset // block):
-                    finding.differs(offset)
-            finding.bytes_read += len(data)
+            for number, digest in read.digests.items():
+                if digest != manifest.digest(number):
+                    finding.differs(number * block)
+            finding.bytes_read += len(read.data)
             meter.done = meter.moved = finding.bytes_read
     return finding
 

@@ -1,15 +1,26 @@
-"""Reading ahead: several reads under way at once, handed on in order, in a fixed set of buffers."""
+"""Reading in order, with what comes next asked for some batches ahead, so that the way to the source is never idle.
+
+One thread reads, digests and sends: a piece is then still in its core's cache when it is sealed again. A second thread
+costs a fifth more CPU for each byte, and what it would gain the kernel's socket buffers give already
+(docs/results/datapath.md).
+"""
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from disks.batches import Batch
+from disks.manifest import digest_of
 from disks.protocols import DiskSource
 
-WINDOW = 6
-"""Buffers per disk: with 2 MiB each, 12 MiB are all that reading ahead ever holds."""
+
+class Read:
+    """A batch that was read. ``digests``: by block number, of all blocks of its span."""
+
+    __slots__ = ("batch", "data", "digests")
+
+    def __init__(self, batch: Batch, data: memoryview, digests: dict[int, bytes]) -> None:
+        self.batch, self.data, self.digests = batch, data, digests
 
 
 class ReadAhead:
@@ -17,18 +28,16 @@ class ReadAhead:
 
     Args:
         wanted: in ascending order; asked for lazily.
+        block: bytes per digest.
         position: where in the plan the first of them begins.
     """
 
-    def __init__(self, source: DiskSource, wanted: Iterator[Batch], position: int = 0) -> None:
+    def __init__(self, source: DiskSource, wanted: Iterator[Batch], *, block: int, position: int = 0) -> None:
         self.position = position
-        self._source = source
-        self._wanted = wanted
-        self._pool = ThreadPoolExecutor(source.reads_at_once, thread_name_prefix="read-ahead")
-        self._free: list[bytearray] = []
-        self._made = 0
-        self._under_way: deque[tuple[Batch, bytearray, Future[None]]] = deque()
-        self._shown: memoryview | None = None
+        self._source, self._wanted, self._block = source, wanted, block
+        self._asked: deque[Batch] = deque()
+        self._buffer = bytearray()
+        self._shown: Read | None = None
 
     def __enter__(self) -> "ReadAhead":
         return self
@@ -38,48 +47,50 @@ class ReadAhead:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[tuple[Batch, memoryview]]:
-        while (next_one := self.peek()) is not None:
-            yield next_one
+    def __iter__(self) -> Iterator[Read]:
+        while (read := self.peek()) is not None:
+            yield read
             self.pop()
 
-    def peek(self) -> tuple[Batch, memoryview] | None:
-        """The next batch and its bytes, which stand until it is popped; None at the end.
+    def peek(self) -> Read | None:
+        """The next batch with its bytes, which stand until it is popped; None at the end.
 
         Raises:
             FerryError: the source's.
         """
-        self._fill()
-        if not self._under_way:
-            return None
-        batch, buffer, read = self._under_way[0]
-        read.result()
         if self._shown is None:
-            self._shown = memoryview(buffer)[: batch.span.length]
-        return batch, self._shown
+            self._ask()
+            if not self._asked:
+                return None
+            self._shown = self._read(self._asked[0])
+        return self._shown
 
     def pop(self) -> None:
         """Done with the batch that was peeked at: its buffer is read into again."""
-        batch, buffer, _ = self._under_way.popleft()
-        if self._shown is not None:
-            self._shown.release()
-            self._shown = None
-        self.position = batch.upto
-        self._free.append(buffer)
-        self._fill()
+        assert self._shown is not None
+        self.position = self._asked.popleft().upto
+        self._shown.data.release()
+        self._shown = None
 
     def close(self) -> None:
-        """Read no further; wait for what is under way."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Read no further."""
+        if self._shown is not None:
+            self._shown.data.release()
+            self._shown = None
 
-    def _fill(self) -> None:
-        while (self._free or self._made < WINDOW) and (batch := next(self._wanted, None)) is not None:
-            buffer = self._free.pop() if self._free else bytearray()
-            self._made += 0 if buffer else 1
-            if len(buffer) < batch.span.length:
-                buffer = bytearray(batch.span.length)
-            self._under_way.append((batch, buffer, self._pool.submit(self._read, batch, buffer)))
+    def _ask(self) -> None:
+        while len(self._asked) < max(1, self._source.asks_ahead) and (batch := next(self._wanted, None)) is not None:
+            self._source.ask(batch.span.start, batch.span.length)
+            self._asked.append(batch)
 
-    def _read(self, batch: Batch, buffer: bytearray) -> None:
-        with memoryview(buffer) as whole, whole[: batch.span.length] as view:
-            self._source.read_into(batch.span.start, view)
+    def _read(self, batch: Batch) -> Read:
+        length, block = batch.span.length, self._block
+        if len(self._buffer) < length:
+            self._buffer = bytearray(length)
+        data = memoryview(self._buffer)[:length]
+        self._source.read_into(batch.span.start, data)
+        digests: dict[int, bytes] = {}
+        for at in range(0, length, block):
+            with data[at : at + block] as piece:
+                digests[(batch.span.start + at) // block] = digest_of(piece)
+        return Read(batch, data, digests)

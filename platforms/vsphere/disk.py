@@ -70,9 +70,14 @@ class FrozenVsphereDisk:
         return "; ".join([self._disk.reason, *self._given_up])
 
     @property
-    def reads_at_once(self) -> int:
+    def asks_ahead(self) -> int:
         """As the transport can bear."""
-        return self._reader.reads_at_once if self._reader is not None else 1
+        return self._reader.asks_ahead if self._reader is not None else 0
+
+    def ask(self, offset: int, length: int) -> None:
+        """See the protocol."""
+        if self._reader is not None:
+            self._reader.ask(offset, length)
 
     @property
     def capacity(self) -> int:

@@ -7,13 +7,12 @@ libraries send the body first and swallow the errors of writing it; hence the so
 import contextlib
 import io
 import socket
-import ssl
 import struct
 from dataclasses import dataclass, field
-from typing import cast
 from urllib.parse import urlencode, urlsplit
 
 from contracts.errors import FerryError
+from platforms.tls_stream import TlsStream
 from platforms.xapi.connection import Connection, netloc, unreachable
 
 MOST_HEAD = 1024
@@ -30,7 +29,7 @@ STALL_SECONDS = 300.0
 class Exchange:
     """An answered request whose connection is open."""
 
-    sock: ssl.SSLSocket
+    sock: TlsStream
     reader: io.BufferedReader
     host: str
     status: int
@@ -93,11 +92,10 @@ def _once(api: Connection, method: str, where: str, target: str) -> Exchange:
     try:
         sock = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        secured = api.context.wrap_socket(sock, server_hostname=host)
-        sock = secured
+        secured = TlsStream(sock, api.context, host)
         secured.settimeout(HEAD_SECONDS)
         secured.sendall(head)
-        reader = cast(io.BufferedReader, secured.makefile("rb", buffering=256 << 10))
+        reader = secured.makefile("rb", buffering=256 << 10)
         status, headers = _answer(reader)
         secured.settimeout(STALL_SECONDS)
     except (OSError, ValueError) as error:

@@ -90,7 +90,7 @@ def test_qemu_nbd_serves_every_format(raw, tmp_path, form):
     disk = server.open()
 
     assert whole(disk)[:SIZE] == raw.read_bytes()
-    grain = {"vpc": 2 * MIB, "vhdx": 8 * MIB}.get(form, 64 << 10)
+    grain = {"vdi": MIB, "vpc": 2 * MIB, "vhdx": 8 * MIB}.get(form, 64 << 10)
     assert sum(end - start for start, end in disk.extents()) <= 4 * MIB + 5 * 2 * grain
     disk.close()
     server.close()

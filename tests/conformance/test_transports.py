@@ -95,7 +95,7 @@ def test_vsan_and_locked_vmfs_are_streamed_while_the_machine_runs(lab, store, di
     disk = source.open_disk(machine.machine_id, freeze, machine.disks[0].disk_id)
 
     assert told(freeze) == [("https", False), ("nfc", True)]
-    assert (disk.transport, disk.reads_at_once) == ("nfc", 1)
+    assert (disk.transport, disk.asks_ahead) == ("nfc", 0)
     assert read_all(disk) == at_freeze
     disk.close()
     assert simulator.counted()["leases"] == {"held": 0, "begun": 2, "completed": 1, "aborted": 1}  # one was the probe

@@ -200,7 +200,7 @@ def test_a_dom0_vbd_that_the_receiver_leaves_is_cleared_before_the_segment_count
 
 def test_a_writer_waits_until_a_read_back_has_ended(both, disk):
     simulator, target = both
-    send(target, made_shell(target), 0, {0: noise(1, 12 * MIB)}, token="run/1/2")
+    send(target, made_shell(target), 0, {0: noise(1, 16 * MIB)}, token="run/1/2")
     reading = target.read_back(disk._disk.vdi, errand())
     pieces = reading.blocks()
     _, first = next(pieces)
@@ -211,7 +211,7 @@ def test_a_writer_waits_until_a_read_back_has_ended(both, disk):
 
     assert waiting.is_alive(), "it must not write beside a reader"
     assert [vbd["mode"] for vbd in dom0_vbds(simulator, disk)] == ["RO"]
-    assert len(first) + sum(len(piece) for _, piece in pieces) == 12 * MIB, "nor take the disk from it"
+    assert len(first) + sum(len(piece) for _, piece in pieces) == 16 * MIB, "nor take the disk from it"
     reading.close()
     waiting.join(30)
     assert not waiting.is_alive()

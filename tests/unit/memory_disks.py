@@ -57,9 +57,12 @@ class FrozenMemory:
             raise FerryError("vsphere.change_tracking_unusable", self.distrusted)
         return merged(self._grain(each) for each in self._changed[int(landmark)])
 
-    reads_at_once = 4
+    asks_ahead = 0
     transport = "memory"
     reason = ""
+
+    def ask(self, offset: int, length: int) -> None:
+        pass
 
     def step_down(self, error: FerryError) -> bool:
         return False

@@ -8,6 +8,8 @@ import time
 from urllib.parse import quote
 
 from contracts.errors import FerryError
+from disks.asking import Asked
+from platforms.tls_stream import StreamedHTTPSConnection
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.reader import NotServed
 
@@ -27,7 +29,7 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 class FolderFile:
     """One file of a datastore: a :class:`platforms.vsphere.transports.reader.Reader`."""
 
-    reads_at_once = CONNECTIONS
+    asks_ahead = CONNECTIONS
 
     def __init__(self, session: Session, path: str, datacenter: str, size: int) -> None:
         self._session, self._path, self._size = session, path, size
@@ -35,6 +37,21 @@ class FolderFile:
         self._context = session.context()
         self._idle: list[http.client.HTTPSConnection] = []
         self._lock = threading.Lock()
+        self._asked = Asked[http.client.HTTPSConnection](lambda connection: connection.close())
+
+    def ask(self, offset: int, length: int) -> None:
+        """Send the request; what goes wrong with it shows when it is read."""
+        try:
+            cookie = self._session.cookie()
+        except FerryError:
+            return
+        connection = self._take()
+        try:
+            self._request(connection, offset, length, cookie)
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            return
+        self._asked.put(offset, length, connection)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer from that offset; what may pass is tried again a few times.
@@ -65,17 +82,22 @@ class FolderFile:
 
     def close(self) -> None:
         """Close all connections."""
+        self._asked.drop()
         with self._lock:
             idle, self._idle = self._idle, []
         for each in idle:
             each.close()
 
     def _read(self, offset: int, buffer: memoryview, cookie: str) -> None:
-        connection = self._take()
+        connection = self._asked.take(offset, len(buffer))
         try:
-            self._exchange(connection, offset, buffer, cookie)
+            if connection is None:
+                connection = self._take()
+                self._request(connection, offset, len(buffer), cookie)
+            self._answer(connection, offset, buffer)
         except BaseException:
-            connection.close()  # what is left of an answer must not be taken for the next one's beginning
+            if connection is not None:
+                connection.close()  # what is left of an answer must not be taken for the next one's beginning
             raise
         with self._lock:
             if len(self._idle) < CONNECTIONS:
@@ -83,9 +105,12 @@ class FolderFile:
                 return
         connection.close()
 
-    def _exchange(self, connection: http.client.HTTPSConnection, offset: int, buffer: memoryview, cookie: str) -> None:
+    def _request(self, connection: http.client.HTTPSConnection, offset: int, length: int, cookie: str) -> None:
+        span = f"bytes={offset}-{offset + length - 1}"
+        connection.request("GET", self._target, headers={"Cookie": cookie, "Range": span})
+
+    def _answer(self, connection: http.client.HTTPSConnection, offset: int, buffer: memoryview) -> None:
         last = offset + len(buffer) - 1
-        connection.request("GET", self._target, headers={"Cookie": cookie, "Range": f"bytes={offset}-{last}"})
         answer = connection.getresponse()
         if answer.status == 200:
             raise self._not_served("a range was asked for, and all was sent")
@@ -112,7 +137,7 @@ class FolderFile:
             if self._idle:
                 return self._idle.pop()
         host, port = self._session.address
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self._context)
+        return StreamedHTTPSConnection(host, port, timeout=TIMEOUT, context=self._context)
 
     def _not_served(self, told: str) -> NotServed:
         return NotServed(f"{self._path}: {told}")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from contracts.errors import FerryError
 from disks.vmdk_stream import BrokenVmdk, VmdkStream
+from platforms.tls_stream import StreamedHTTPSConnection
 from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.lease import Lease, Leases
@@ -27,7 +28,7 @@ TIMEOUT = 120.0
 class NfcReader:
     """One disk of an export: a :class:`platforms.vsphere.transports.reader.Reader` whose reads ascend."""
 
-    reads_at_once = 1
+    asks_ahead = 0  # it comes in its own order
 
     def __init__(
         self, session: Session, leases: Leases, vm: Located, snapshot: str | None, slot: str, capacity: int
@@ -58,6 +59,9 @@ class NfcReader:
                         f"{self._slot}: the stream broke {TRIES} times near byte {furthest}: {told}"
                     ) from None
                 time.sleep(PAUSE * failures)
+
+    def ask(self, offset: int, length: int) -> None:
+        """Nothing to ask for: the stream comes anyway."""
 
     def close(self) -> None:
         """Hang up; the lease goes with its last reader."""
@@ -95,7 +99,7 @@ class NfcReader:
         parts = urlsplit(lease.urls[self._slot])
         host, port = self._session.address
         # A bare host names itself by a star; a vCenter names the ESXi host, which must be reachable from here.
-        connection = http.client.HTTPSConnection(
+        connection = StreamedHTTPSConnection(
             host if parts.hostname in ("*", None) else parts.hostname,
             port if parts.hostname in ("*", None) else parts.port or 443,
             timeout=TIMEOUT, context=self._session.context(),

@@ -3,6 +3,7 @@
 NFS knows none of ESXi's locks, so what keeps us from a file that is written is our own rule: frozen links only.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -11,8 +12,8 @@ from contracts.errors import FerryError
 from platforms.vsphere.transports.nfs3 import Export, NfsError, NfsFile
 from platforms.vsphere.transports.reader import NotServed, Reader
 
-READS_AT_ONCE = 2
-"""From a mount the kernel reads ahead by itself; two threads keep one core's copying busy."""
+ASKS_AHEAD = 4
+"""Reads that a mount is told of: over holes the kernel does not read ahead by itself."""
 
 
 def export_of(exports: Mapping[str, str], datastore: str) -> str | None:
@@ -63,7 +64,7 @@ def _passing(message: str) -> FerryError:
 class MountedFile:
     """A file of a datastore that is mounted here (read-only, hard)."""
 
-    reads_at_once = READS_AT_ONCE
+    asks_ahead = ASKS_AHEAD
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -75,6 +76,11 @@ class MountedFile:
             self.size = os.fstat(self._descriptor).st_size
         except OSError as error:
             raise NotServed(f"{file}: {error.strerror}") from None
+
+    def ask(self, offset: int, length: int) -> None:
+        """Let the kernel fetch it."""
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer."""
@@ -99,11 +105,15 @@ class MountedFile:
 class UnmountedFile:
     """A file read by our own NFSv3 client."""
 
-    reads_at_once = 2
+    asks_ahead = 3
 
     def __init__(self, file: NfsFile, where: str) -> None:
         self._file, self._where = file, where
         self.size = file.size
+
+    def ask(self, offset: int, length: int) -> None:
+        """Send the READs."""
+        self._file.ask(offset, length)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer."""

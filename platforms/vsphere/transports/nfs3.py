@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from disks.asking import Asked
 from platforms.vsphere.transports.rpc import Answer, RpcConnection, RpcError, opaque
 
 PORTMAPPER, MOUNT, NFS = 100000, 100005, 100003
-CONNECTIONS = 2
+CONNECTIONS = 4
 MOST_READ = 1 << 20
 LEAST_READ = 4096
 TRIES = 5
@@ -27,6 +28,8 @@ _TOLD = {
 }  # fmt: skip
 _SPELLING = "nfs://host/path, with nfsport=, mountport=, uid=, gid= where they are needed"
 Result = TypeVar("Result")
+_Wanted = dict[int, tuple[int, int]]
+"""Number of a READ to its place in the buffer and its length."""
 
 
 class NfsError(Exception):
@@ -76,15 +79,41 @@ class NfsFile:
         self._lock = threading.Lock()
         self._idle: list[RpcConnection] = []
         self._closed = False
+        self._asked = Asked[tuple[RpcConnection, _Wanted]](lambda asked: asked[0].close())
         self._port = export.nfs_port
         self._handle, self.size, self._most = self._tried(lambda: self._found(path))
 
+    def ask(self, offset: int, length: int) -> None:
+        """Send the READs; what goes wrong with them shows when they are read."""
+        try:
+            connection = self._take()
+        except (OSError, RpcError):
+            return
+        try:
+            self._asked.put(offset, length, (connection, self._send(connection, offset, length)))
+        except OSError:
+            connection.close()
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer; what may pass is tried again a few times."""
-        self._tried(lambda: self._with_connection(lambda connection: self._read(connection, offset, buffer)))
+
+        def read() -> None:
+            asked = self._asked.take(offset, len(buffer))
+            if asked is not None:
+                self._with(asked[0], lambda connection: self._receive(connection, offset, buffer, asked[1]))
+                return
+            self._with(
+                self._take(),
+                lambda connection: self._receive(
+                    connection, offset, buffer, self._send(connection, offset, len(buffer))
+                ),
+            )
+
+        self._tried(read)
 
     def close(self) -> None:
         """Hang up."""
+        self._asked.drop()
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -107,10 +136,13 @@ class NfsFile:
             time.sleep(PAUSE * 2 ** (attempt - 1))
         raise AssertionError("unreachable")
 
-    def _with_connection(self, work: Callable[[RpcConnection], Result]) -> Result:
+    def _take(self) -> RpcConnection:
         with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        connection = connection or self._dial(self._port, NFS, 3)
+            if self._idle:
+                return self._idle.pop()
+        return self._dial(self._port, NFS, 3)
+
+    def _with(self, connection: RpcConnection, work: Callable[[RpcConnection], Result]) -> Result:
         try:
             result = work(connection)
         except BaseException:
@@ -154,7 +186,7 @@ class NfsFile:
             answer.end()
             return found, size, max(LEAST_READ, min(MOST_READ, most))
 
-        return self._with_connection(look)
+        return self._with(self._take(), look)
 
     def _ask_port(self, program: int) -> int:
         with contextlib.closing(self._dial(111, PORTMAPPER, 2)) as connection:
@@ -171,16 +203,18 @@ class NfsFile:
             _check(answer.word(), self._export.path)
             return answer.opaque(64)
 
-    def _read(self, connection: RpcConnection, offset: int, buffer: memoryview) -> None:
-        """All READs of a buffer at once; where a server answers fewer bytes, the rest is asked for."""
-        wanted: dict[int, tuple[int, int]] = {}
+    def _send(self, connection: RpcConnection, offset: int, length: int) -> _Wanted:
+        """All READs of a buffer at once."""
+        return {
+            self._send_one(connection, offset + at, min(self._most, length - at)): (at, min(self._most, length - at))
+            for at in range(0, length, self._most)
+        }
 
-        def ask(at: int, length: int) -> None:
-            number = connection.send(6, opaque(self._handle) + struct.pack(">QI", offset + at, length))
-            wanted[number] = (at, length)
+    def _send_one(self, connection: RpcConnection, offset: int, length: int) -> int:
+        return connection.send(6, opaque(self._handle) + struct.pack(">QI", offset, length))
 
-        for at in range(0, len(buffer), self._most):
-            ask(at, min(self._most, len(buffer) - at))
+    def _receive(self, connection: RpcConnection, offset: int, buffer: memoryview, wanted: _Wanted) -> None:
+        """Their answers, in any order; where a server answers fewer bytes, the rest is asked for."""
         while wanted:
             number, answer = connection.receive()
             if number not in wanted:
@@ -195,7 +229,8 @@ class NfsFile:
                 answer.fill(view)
             answer.end()
             if count < length:
-                ask(at + count, length - count)
+                left = length - count
+                wanted[self._send_one(connection, offset + at + count, left)] = (at + count, left)
 
 
 def _pass_attributes(answer: Answer) -> None:

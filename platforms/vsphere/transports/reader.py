@@ -9,8 +9,12 @@ class Reader(Protocol):
     """One disk, opened by one transport."""
 
     @property
-    def reads_at_once(self) -> int:
-        """How many reads may be under way together; 1 for a stream, whose reads must ascend."""
+    def asks_ahead(self) -> int:
+        """How many reads are worth asking for before the first of them is read; 0 for none."""
+        ...
+
+    def ask(self, offset: int, length: int) -> None:
+        """These bytes will be read soon, in the order of asking. A hint; never raises."""
         ...
 
     def read_into(self, offset: int, buffer: memoryview) -> None:

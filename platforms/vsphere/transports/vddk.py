@@ -45,9 +45,13 @@ class VddkReader:
             raise NotServed(f"{disk.slot}: nbdkit serves {self._disk.size} bytes, the disk has {disk.capacity}")
 
     @property
-    def reads_at_once(self) -> int:
-        """As many as there are connections."""
-        return self._disk.reads_at_once
+    def asks_ahead(self) -> int:
+        """As the client can."""
+        return self._disk.asks_ahead
+
+    def ask(self, offset: int, length: int) -> None:
+        """Send the requests."""
+        self._disk.ask(offset, length)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer."""

@@ -48,7 +48,7 @@ def copy_once(source: VsphereSource, target: XapiTarget, store: Store, vm: str) 
     """All disks of a machine that is off, at once, a thread each; what it took."""
     machine = source.machine(vm)
     errand = Errand(
-        migration=uuid.uuid4().hex, workflow="bench", source="vsphere", target=target.name, vm=vm,
+        migration=uuid.uuid4().hex, workflow="bench", source="vsphere", target="pool", vm=vm,
         machine_id=machine.machine_id, store_id=store.id,
     )  # fmt: skip
     facts = target.facts(None)
@@ -99,6 +99,8 @@ def copy_once(source: VsphereSource, target: XapiTarget, store: Store, vm: str) 
     return {
         "seconds": seconds,
         "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "system": after.ru_stime - before.ru_stime,
+        "switches": after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw,
         "bytes": sum(sent),
         "rss_mib": (_status("VmHWM") - resident) / 1024,
         "whole_rss_mib": _status("VmHWM") / 1024,

@@ -17,7 +17,7 @@ def make(file: Path, capacity: int = CAPACITY, seed: int = 7) -> int:
         out.truncate(capacity)
         while at < capacity:
             run = min(chance.choice([1, 2, 8, 16, 32]) * MIB, capacity - at)
-            if chance.random() < 0.45:
+            if allocated <= 0.45 * at:
                 out.seek(at)
                 for place in range(0, run, MIB):
                     if chance.random() < 0.5:

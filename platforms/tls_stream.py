@@ -1,0 +1,141 @@
+"""A TLS connection for bytes by the gigabyte: records are sealed and opened in memory, many for each system call.
+
+An ``ssl.SSLSocket`` asks the kernel twice for every record of 16 KiB that it reads, and once for each that it writes
+(dataplane.md §2: a MemoryBIO reads half as much again per core). It has what ``http.client`` and our own exchanges use
+of a socket, and no more. Used by one thread at a time.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+from typing import Any
+
+CHUNK = 512 << 10
+"""Bytes of ciphertext at once: they are still in the processor's cache when they are opened."""
+
+
+class TlsStream:
+    """A socket's connection, secured.
+
+    Raises:
+        OSError: ``ssl.SSLCertVerificationError`` from the constructor when the peer is not trusted.
+    """
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> None:
+        self._sock = sock
+        self._files, self._closed = 0, False
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._secured = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._buffer = memoryview(bytearray(CHUNK))
+        while True:
+            try:
+                self._secured.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._receive()
+            except ssl.SSLError:
+                self._flush()  # the alert that says why
+                raise
+        self._flush()
+
+    def sendall(self, data: bytes | bytearray | memoryview) -> None:
+        """Send everything."""
+        with memoryview(data) as whole, whole.cast("B") as view:
+            for at in range(0, len(view), CHUNK):
+                with view[at : at + CHUNK] as piece:
+                    self._secured.write(piece)
+                self._flush()
+
+    def recv_into(self, view: memoryview) -> int:
+        """At least one byte, and as many as have come; 0 at the end, also where the peer hung up without a word."""
+        at, length = 0, len(view)
+        while at < length:
+            try:
+                with view[at:] as rest:
+                    count = self._secured.read(length - at, rest)
+            except ssl.SSLWantReadError:
+                if at:
+                    break
+                self._flush()
+                self._receive()
+                continue
+            except ssl.SSLEOFError:
+                break
+            if not count:
+                break
+            at += int(count)
+        return at
+
+    def makefile(self, mode: str = "rb", buffering: int = 64 << 10) -> io.BufferedReader:
+        """To be read as a file. As with a socket, the connection lives until both are closed: ``http.client`` closes
+        its socket as soon as it has read the head of an answer that ends with the connection."""
+        self._files += 1
+        return io.BufferedReader(_Raw(self), buffering)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Of each wait."""
+        self._sock.settimeout(seconds)
+
+    def setsockopt(self, *option: Any) -> None:
+        """As of a socket."""
+        self._sock.setsockopt(*option)
+
+    def close(self) -> None:
+        """Hang up, without a goodbye, once no file of it is open."""
+        self._closed = True
+        if not self._files:
+            self._sock.close()
+
+    def file_closed(self) -> None:
+        """One of :meth:`makefile` is done with."""
+        self._files -= 1
+        if self._closed and not self._files:
+            self._sock.close()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._sock.sendall(self._outgoing.read())
+
+    def _receive(self) -> None:
+        count = self._sock.recv_into(self._buffer)
+        if count:
+            self._incoming.write(self._buffer[:count])
+        else:
+            self._incoming.write_eof()
+
+
+class _Raw(io.RawIOBase):
+    def __init__(self, stream: TlsStream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.file_closed()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        with memoryview(buffer) as whole, whole.cast("B") as view:
+            return self._stream.recv_into(view)
+
+
+class StreamedHTTPSConnection(http.client.HTTPSConnection):
+    """``http.client`` over a :class:`TlsStream`."""
+
+    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=timeout, context=context)
+        self._trust = context
+
+    def connect(self) -> None:
+        """Dial and shake hands."""
+        raw = socket.create_connection((self.host, self.port), self.timeout)
+        try:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = TlsStream(raw, self._trust, self.host)
+        except BaseException:
+            raw.close()
+            raise

@@ -228,9 +228,9 @@ def test_a_pass_that_is_robbed_of_its_snapshot_is_void(vcenter, source, machine)
 
 
 @pytest.mark.parametrize("store", ["vmfs1", "vsan1"])
-def test_a_disk_that_folder_does_not_serve_is_thawed_and_nothing_is_changed(tmp_path, store):
+def test_a_disk_that_nothing_serves_is_thawed_and_nothing_is_changed(tmp_path, store):
     machine_said = {**WEB01, "disks": [{"size_mib": 1, "datastore": store}]}
-    with running_vcenter(tmp_path, machine_said) as simulator:
+    with running_vcenter(tmp_path, machine_said, privileges_missing=["VApp.Export"]) as simulator:
         source = client_of(simulator, tmp_path)
         machine_id = source.machine("web01").machine_id
         source.claim(machine_id, MARK)

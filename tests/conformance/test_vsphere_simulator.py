@@ -104,7 +104,7 @@ def test_an_unknown_property_an_unknown_method_and_an_ended_session_are_faults(v
     with pytest.raises(vmodl.query.InvalidProperty):
         instance.content.propertyCollector.RetrievePropertiesEx([spec], pc.RetrieveOptions())
     with pytest.raises(vmodl.fault.MethodNotFound):
-        vm.ExportVm()
+        vm.Answer("1", "0")
 
     vcenter.sessions.end_all()
 

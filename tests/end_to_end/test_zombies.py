@@ -202,7 +202,8 @@ def test_a_worker_stopped_in_the_start_starts_nothing_after_a_rollback(installed
     installed.until_stopped()
 
     # The source's proof waits, so that the rollback surely comes before the end.
-    running.vcenter("faults", method="GET /folder", action="http", argument=503, count=-1)
+    for door in ("GET /folder", "GET /nfc"):
+        running.vcenter("faults", method=door, action="http", argument=503, count=-1)
     running.worker()
     running.until(lambda: running.xapi("power"), "worker", 90)
     installed.say("rollback", "web01", "--yes")

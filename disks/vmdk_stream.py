@@ -19,6 +19,8 @@ AT_END = 0xFFFFFFFFFFFFFFFF
 MOST_CAPACITY = 64 << 40
 MOST_GRAIN = 1 << 20
 MOST_OVERHEAD = 1 << 30
+MOST_TABLES = 1 << 22
+"""16 MiB of directory: the largest disk in grains of 64 KiB needs half of it."""
 _HEADER = struct.Struct("<4sIIQQQQIQQQB4sH")
 _MARKER = struct.Struct("<QI")
 _BUFFER = 2 << 20
@@ -109,7 +111,7 @@ class VmdkStream:
     def _counted(self, directory: int, entries: int, overhead: int) -> int:
         """How many grains the tables before them tell of."""
         tables = -(-self.capacity // (self.grain * entries))
-        if not 0 < directory < overhead or tables * 4 > MOST_OVERHEAD:
+        if not 0 < directory < overhead or tables > MOST_TABLES:
             raise BrokenVmdk("the grain directory is not before the grains")
         self._skip_to(directory * SECTOR, "the grain directory")
         places = array("I", bytes(self._long(tables * 4, "the grain directory")))

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from contracts.errors import FerryError
 from platforms.vsphere.transports.lease import slot_of
 from platforms.vsphere.transports.nfs import MountedFile
 from platforms.vsphere.transports.reader import NotServed
@@ -197,6 +198,17 @@ def test_disks_of_one_machine_share_a_lease(tmp_path):
 
         assert simulator.counted()["leases"]["begun"] == begun + 1
         assert simulator.counted()["leases"]["held"] == 0
+
+
+def test_an_export_that_lacks_the_disk_is_given_back(lab, monkeypatch):
+    simulator, source = lab("vsan1")
+    machine, freeze = frozen(source)
+    monkeypatch.setattr("simulators.vsphere.leases.Leases.key", staticmethod(lambda machine, number: "/vm-100/nvram"))
+
+    with pytest.raises(FerryError, match=r"has no disk scsi0:0"):
+        source.open_disk(machine.machine_id, freeze, machine.disks[0].disk_id)
+
+    assert simulator.counted()["leases"]["held"] == 0
 
 
 def test_without_the_privilege_nothing_reads_it_and_each_rung_says_why(tmp_path):

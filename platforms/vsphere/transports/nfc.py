@@ -89,9 +89,11 @@ class NfcReader:
             self._leases.give_back(self._lease, complete=False)
             self._lease = None
         if self._lease is None:
-            self._lease = self._leases.take(self._vm, self._snapshot)
-            if self._slot not in self._lease.urls:
+            lease = self._leases.take(self._vm, self._snapshot)
+            if self._slot not in lease.urls:
+                self._leases.give_back(lease, complete=False)  # nobody else would: it is renewed until it is ended
                 raise NotServed(f"the export of {self._vm.name} has no disk {self._slot}")
+            self._lease = lease
         return self._lease
 
     def _opened(self) -> "_Stream":

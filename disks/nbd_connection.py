@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from disks.extents import Extent
 
 PIECE = 512 << 10
-"""Bytes of one request, at most; a batch of 2 MiB is four in flight on each connection."""
+"""Bytes of one request, at most; a batch of 1 MiB is two in flight on each connection."""
 STATUS_SPAN = 1 << 30
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 120.0

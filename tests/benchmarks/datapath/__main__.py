@@ -17,7 +17,7 @@ from platforms.vsphere.source import VsphereSource
 from tests.benchmarks.datapath.hand import by_hand
 from tests.benchmarks.datapath.stage import Stage, stage
 
-PATHS = {"https": "VMFS", "nfs": "NFS", "nfc": "vsan"}
+PATHS = {"nbd": "VMFS", "https": "VMFS", "nfc": "vsan", "nfs": "NFS"}
 """And on which datastore it is the one that is chosen."""
 GOALS = {"nbd": (0.6, 0.9), "https": (0.25, 0.9), "nfc": (0.5, 0.9), "nfs": (0.5, 0.9)}
 
@@ -89,7 +89,11 @@ def _cost(path: str, limits: dict[str, float]) -> float:
 
 
 def _ours(labs: Stage, path: str, number: int) -> dict[str, Any]:
-    more = ["--nfs", str(labs.source.parent / "vsphere" / "store1")] if path == "nfs" else []
+    more = []
+    if path == "nfs":
+        more = ["--nfs", str(labs.source.parent / "vsphere" / "store1")]
+    elif path == "nbd":
+        more = ["--nbdkit", str(labs.nbdkit("ref"))]
     return _json_of(
         "ours", "--source", str(labs.source), "--target", str(labs.target), "--vm", "ref",
         "--store", str(labs.folder / f"store-{number}"), *more,

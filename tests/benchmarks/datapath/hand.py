@@ -17,7 +17,7 @@ from tests.benchmarks.datapath.stage import Stage
 _ = vim
 
 
-def by_hand(stage: Stage, path: str, vm: str, source: VsphereSource, pool: XapiTarget, nbd: str = "") -> float:
+def by_hand(stage: Stage, path: str, vm: str, source: VsphereSource, pool: XapiTarget) -> float:
     """Seconds from the source to a VDI whose import has ended."""
     scratch = stage.scratch
     for each in scratch.iterdir():
@@ -39,7 +39,14 @@ def by_hand(stage: Stage, path: str, vm: str, source: VsphereSource, pool: XapiT
             _convert(scratch / "disk.vmdk", vhd, "vmdk")
             (scratch / "disk.vmdk").unlink()
         case "nbd":
-            _convert(Path(nbd), vhd, "raw")
+            socket = scratch / "socket"
+            server = subprocess.Popen(["nbdkit", "-f", "-r", f"--unix={socket}", "file", str(stage.flat(vm))])
+            while not socket.exists():
+                time.sleep(0.01)
+            _convert(f"nbd+unix:///?socket={socket}", vhd, "raw")
+            server.terminate()
+            server.wait()
+            socket.unlink(missing_ok=True)
     before = time.perf_counter() - began
     vdi, query = _vdi(pool)
     began = time.perf_counter()
@@ -59,7 +66,7 @@ def _download(config: SourceConfig, url: str, file: Path, *, login: bool = True)
     subprocess.run(["curl", "--fail", "-sS", "--cacert", str(config.ca_file), *user, "-o", file, url], check=True)
 
 
-def _convert(file: Path, vhd: Path, form: str) -> None:
+def _convert(file: Path | str, vhd: Path, form: str) -> None:
     subprocess.run(
         ["qemu-img", "convert", "-m16", "-W", "-f", form, "-O", "vpc", "-o", "force_size=on",
          str(file), vhd],

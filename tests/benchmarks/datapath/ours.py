@@ -12,7 +12,7 @@ import time
 import uuid
 from pathlib import Path
 
-from contracts.config import Config, load_config
+from contracts.config import Config, VddkConfig, load_config
 from contracts.steps import Errand, ShellOrder
 from disks.copying import Copying
 from disks.ledger import Ledger
@@ -32,10 +32,13 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--vm", required=True)
     parser.add_argument("--nfs", default="")
+    parser.add_argument("--nbdkit", default="")
     said = parser.parse_args()
     source_config = load_config(said.source).sources["vsphere"]
     if said.nfs:
         source_config = source_config.model_copy(update={"nfs": {"store1": said.nfs}})
+    if said.nbdkit:
+        source_config = source_config.model_copy(update={"vddk": VddkConfig(nbdkit=said.nbdkit)})
     name, target_config = next(iter(_targets(load_config(said.target)).items()))
     source, target = VsphereSource("vsphere", source_config), XapiTarget(name, target_config)
     store = Store(said.store)

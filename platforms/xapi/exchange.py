@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from contracts.errors import FerryError
+from platforms.http_head import read_head
 from platforms.tls_stream import TlsStream
 from platforms.xapi.connection import Connection, netloc, unreachable
 
 MOST_HEAD = 1024
 """Bytes that XAPI takes as a request's head (xapi.md §1.2)."""
-MOST_ANSWER = 64 << 10
 REDIRECTS = 3
 CONNECT_SECONDS = 20.0
 HEAD_SECONDS = 60.0
@@ -96,7 +96,7 @@ def _once(api: Connection, method: str, where: str, target: str) -> Exchange:
         secured.settimeout(HEAD_SECONDS)
         secured.sendall(head)
         reader = secured.makefile("rb", buffering=256 << 10)
-        status, headers = _answer(reader)
+        status, headers = read_head(reader)
         secured.settimeout(STALL_SECONDS)
     except (OSError, ValueError) as error:
         if sock is not None:
@@ -107,27 +107,3 @@ def _once(api: Connection, method: str, where: str, target: str) -> Exchange:
             sock.close()
         raise
     return Exchange(secured, reader, host, status, headers)
-
-
-def _answer(reader: io.BufferedReader) -> tuple[int, dict[str, str]]:
-    """Status and headers. Raises ValueError or OSError when they are none."""
-    budget = MOST_ANSWER
-    lines: list[bytes] = []
-    while True:
-        line = reader.readline(budget)
-        budget -= len(line)
-        if not line.endswith(b"\n"):
-            raise ConnectionError("the answer ends before its head does")
-        if not line.strip():
-            break
-        lines.append(line.strip())
-    if not lines:
-        raise ValueError("an answer without a status line")
-    version, _, rest = lines[0].partition(b" ")
-    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
-        raise ValueError("not an HTTP answer")
-    headers: dict[str, str] = {}
-    for line in lines[1:]:
-        name, _, value = line.decode("latin-1").partition(":")
-        headers[name.strip().lower()] = value.strip()
-    return int(rest[:3]), headers

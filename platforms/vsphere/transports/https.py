@@ -1,6 +1,5 @@
 """`/folder`: ranged reads of a frozen file over several keep-alive connections (vsphere.md §1a, dataplane.md §2b)."""
 
-import http.client
 import re
 import ssl
 import threading
@@ -9,8 +8,9 @@ from urllib.parse import quote
 
 from contracts.errors import FerryError
 from disks.asking import Asked
-from platforms.tls_stream import StreamedHTTPSConnection
+from platforms.http_head import read_head
 from platforms.vsphere.session import Session
+from platforms.vsphere.transports.line import Line
 from platforms.vsphere.transports.reader import NotServed
 
 CONNECTIONS = 4
@@ -35,9 +35,9 @@ class FolderFile:
         self._session, self._path, self._size = session, path, size
         self._target = target_of(path, datacenter)
         self._context = session.context()
-        self._idle: list[http.client.HTTPSConnection] = []
+        self._idle: list[Line] = []
         self._lock = threading.Lock()
-        self._asked = Asked[http.client.HTTPSConnection](lambda connection: connection.close())
+        self._asked = Asked[Line](lambda connection: connection.close())
 
     def ask(self, offset: int, length: int) -> None:
         """Send the request; what goes wrong with it shows when it is read."""
@@ -45,11 +45,13 @@ class FolderFile:
             cookie = self._session.cookie()
         except FerryError:
             return
-        connection = self._take()
+        connection = None
         try:
+            connection = self._take()
             self._request(connection, offset, length, cookie)
-        except (OSError, http.client.HTTPException):
-            connection.close()
+        except (OSError, ValueError):
+            if connection is not None:
+                connection.close()
             return
         self._asked.put(offset, length, connection)
 
@@ -74,7 +76,7 @@ class FolderFile:
                     continue
             except ssl.SSLCertVerificationError as error:
                 raise FerryError("vsphere.certificate", f"{self._path}: {error.verify_message}") from None
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, ValueError) as error:
                 told = type(error).__name__
             if attempt < TRIES:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
@@ -100,44 +102,40 @@ class FolderFile:
                 connection.close()  # what is left of an answer must not be taken for the next one's beginning
             raise
         with self._lock:
-            if len(self._idle) < CONNECTIONS:
+            if connection.stays and len(self._idle) < CONNECTIONS:
                 self._idle.append(connection)
                 return
         connection.close()
 
-    def _request(self, connection: http.client.HTTPSConnection, offset: int, length: int, cookie: str) -> None:
+    def _request(self, connection: Line, offset: int, length: int, cookie: str) -> None:
         span = f"bytes={offset}-{offset + length - 1}"
-        connection.request("GET", self._target, headers={"Cookie": cookie, "Range": span})
+        head = f"GET {self._target} HTTP/1.1\r\nHost: {connection.host}\r\nCookie: {cookie}\r\nRange: {span}\r\n\r\n"
+        connection.sock.sendall(head.encode("ascii"))
 
-    def _answer(self, connection: http.client.HTTPSConnection, offset: int, buffer: memoryview) -> None:
+    def _answer(self, connection: Line, offset: int, buffer: memoryview) -> None:
         last = offset + len(buffer) - 1
-        answer = connection.getresponse()
-        if answer.status == 200:
+        status, headers = read_head(connection.reader)
+        if status == 200:
             raise self._not_served("a range was asked for, and all was sent")
-        if answer.status != 206:
-            raise _Refused(answer.status)
-        told = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if status != 206:
+            raise _Refused(status)
+        told = _RANGE.fullmatch(headers.get("content-range", ""))
         if told is None or (int(told[1]), int(told[2])) != (offset, last):
             raise self._not_served("another range was sent than was asked for")
         if told[3] != "*" and int(told[3]) != self._size:
             raise self._not_served(f"it has {told[3]} bytes, the disk has {self._size}")
-        if answer.length not in (None, len(buffer)):
+        if headers.get("content-length") != str(len(buffer)):  # nor is it chunked
             raise self._not_served("its length is not that of the range")
-        at = 0
-        while at < len(buffer):
-            count = answer.readinto(buffer[at:])
-            if not count:
-                raise http.client.IncompleteRead(b"", len(buffer) - at)
-            at += count
-        if answer.read(1):
-            raise self._not_served("more was sent than the range")
+        if connection.reader.readinto(buffer) != len(buffer):
+            raise ConnectionError("the answer ends before its range does")
+        connection.stays = headers.get("connection", "").lower() != "close"
 
-    def _take(self) -> http.client.HTTPSConnection:
+    def _take(self) -> Line:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
         host, port = self._session.address
-        return StreamedHTTPSConnection(host, port, timeout=TIMEOUT, context=self._context)
+        return Line(host, port, self._context, TIMEOUT)
 
     def _not_served(self, told: str) -> NotServed:
         return NotServed(f"{self._path}: {told}")

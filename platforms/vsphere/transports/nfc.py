@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from contracts.errors import FerryError
 from disks.vmdk_stream import BrokenVmdk, VmdkStream
-from platforms.tls_stream import StreamedHTTPSConnection
 from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.lease import Lease, Leases
@@ -101,7 +100,7 @@ class NfcReader:
         parts = urlsplit(lease.urls[self._slot])
         host, port = self._session.address
         # A bare host names itself by a star; a vCenter names the ESXi host, which must be reachable from here.
-        connection = StreamedHTTPSConnection(
+        connection = http.client.HTTPSConnection(
             host if parts.hostname in ("*", None) else parts.hostname,
             port if parts.hostname in ("*", None) else parts.port or 443,
             timeout=TIMEOUT, context=self._session.context(),

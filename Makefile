@@ -58,4 +58,5 @@ mutants: env temporal ## one break per safety rule, each of which its test must 
 footprint: env temporal ## memory, events and seconds of a 1.9 TiB disk, as JSON
 	@$(PY) -m tests.benchmarks.footprint $(ARGS)
 
-bench: footprint ## measure
+bench: env ## every transport beside a person's tools (10 min); ARGS="-o json", "--path nfs", "--results FILE"
+	@$(PY) -m tests.benchmarks.datapath $(ARGS)

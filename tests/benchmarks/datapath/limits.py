@@ -15,8 +15,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from blake3 import blake3
 from isal import isal_zlib
 
+from disks.manifest import BLOCK
 from simulators.authority import Authority
 from tests.benchmarks.datapath import reference
 
@@ -108,6 +110,16 @@ def read_file(folder: Path) -> float:
     return AMOUNT / used
 
 
+def digest() -> float:
+    """Bytes digested per CPU-second, block by block of the manifest."""
+    blocks = memoryview(bytearray(os.urandom(4 * BLOCK)))
+    began = cpu()
+    for at in range(0, AMOUNT, BLOCK):
+        inside = at % (4 * BLOCK)
+        blake3(blocks[inside : inside + BLOCK]).digest()
+    return AMOUNT / (cpu() - began)
+
+
 def _unix_peer(listener: socket.socket) -> None:
     connection, _ = listener.accept()
     data = bytearray(PIECE)
@@ -148,6 +160,7 @@ def main() -> None:
             "packed_share": packed_share(),
             "file": read_file(folder),
             "unix": read_unix(folder),
+            "digest": digest(),
         }
     print(json.dumps(told))
 

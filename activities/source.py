@@ -133,7 +133,11 @@ class SourceActivities:
         for ledger in ledgers:
             ledger.close_pass(freeze.pass_no, complete=order.complete, void=bool(void))
         source.thaw(errand.machine_id, errand.migration)
-        return SealReport(void=bool(void), reason=void, owed=sum(total(ledger.standing.owed) for ledger in ledgers))
+        return SealReport(
+            void=bool(void),
+            reason=void,
+            owed=sum(total([*each.standing.owed, *each.standing.unsure]) for each in ledgers),
+        )
 
     def _power_off(self, order: PowerOffOrder) -> PoweredOff:
         errand = order.errand

@@ -62,8 +62,8 @@ class TransferActivities:
         target = self._systems.target(errand.target).open_disk(errand, order.target_disk)
         try:
             ledger = Ledger(store.disk(errand.migration, order.disk_id))
+            manifest = ledger.manifest(source.capacity)  # before the plan: a plan without one tells of a loss
             plan = self._plan(ledger, source, order, frozen.change_id)
-            manifest = ledger.manifest(source.capacity)
             copying = Copying(
                 source=source,
                 target=target,
@@ -95,7 +95,7 @@ class TransferActivities:
             bytes_sent=standing.sent,
             bytes_sent_again=standing.sent_again,
             seconds=time.monotonic() - began,
-            owed=total(standing.owed),
+            owed=total(standing.owed) + total(standing.unsure),
         )
 
     def _plan(self, ledger: Ledger, source: DiskSource, order: CopyOrder, upto: str) -> Plan:

@@ -14,6 +14,7 @@ from activities.transfer import Rate
 from contracts.errors import FerryError
 from contracts.steps import Progress, ProofOrder, ProofReport
 from disks.copying import Meter
+from disks.extents import merged
 from disks.ledger import Ledger
 from disks.manifest import Manifest
 from disks.proving import Finding, Interrupted, prove_source, prove_target
@@ -57,12 +58,17 @@ class VerificationActivities:
         errand, disk, began = order.errand, order.target_disk, time.monotonic()
         self._systems.store.check(errand.store_id)
         ledger = Ledger(self._systems.store.disk(errand.migration, disk.disk_id))
-        if not ledger.standing.complete or ledger.standing.owed or ledger.standing.plan is not None:
+        standing = ledger.standing
+        told_before = order.snapshot_vdi != "" and standing.differs_in == order.snapshot_vdi  # by a stopped attempt
+        owed = (standing.owed and not told_before) or standing.unsure
+        if not standing.complete or owed or standing.plan is not None:
             raise FerryError("store.damaged", f"the journal of {disk.slot} does not tell of a finished copy")
         manifest = ledger.manifest(disk.capacity)
         try:
             finding, method = prove(order, manifest, cut, meter)
             root = manifest.root()
+            if order.snapshot_vdi and finding.extents and not standing.diverged:
+                ledger.differs(order.snapshot_vdi, merged(finding.extents))
         except Interrupted:
             return None
         finally:

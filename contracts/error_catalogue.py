@@ -96,7 +96,7 @@ _ENTRIES = (
     ErrorEntry("vsphere.consolidation_needed", _ASK, "Disks are still to be consolidated after a snapshot's removal.",
                "Consolidate the VM's disks on the source (a backup proxy often holds them), then retry."),
     ErrorEntry("vsphere.change_tracking_unusable", _REDO, "Change tracking cannot be trusted for this pass.",
-               "Nothing: a full pass is made instead, and the report says why."),
+               "Nothing: the disk is read in full and what differs is sent, and the report says why."),
     ErrorEntry("vsphere.freeze_void", _REDO, "The snapshot or the disks' chain changed while they were read.",
                "Nothing: the pass does not count and is made again."),
     ErrorEntry("vsphere.powered_on_again", _ASK, "The source was powered on while it had to be off.",

@@ -147,6 +147,8 @@ class PassSummary(Contract):
     seconds: float = 0.0
     complete: bool = True
     reason: str = ""
+    transport: str = Field(default="", description="what read the disks; by disk where they differ")
+    transport_reason: str = Field(default="", description="why that one; empty where it is as for the pass before")
 
 
 class MigrationState(Contract):
@@ -186,6 +188,7 @@ class MigrationState(Contract):
     snapshot: SnapshotReport | None = None
     proofs_sent: tuple[ProofReport, ...] = ()
     proofs_source: tuple[ProofReport, ...] = ()
+    repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     last_message: str = ""
@@ -247,6 +250,7 @@ class DiskReport(Contract):
     vdi: str
     transport: str = ""
     reason: str = ""
+    repaired: tuple[ProofReport, ...] = Field(default=(), description="proofs that did not hold and were mended")
     proof_target_is_sent: ProofReport | None = None
     proof_target_is_source: ProofReport | None = None
 

@@ -176,7 +176,7 @@ class CopyReport(Contract):
     disk_id: str
     pass_no: int
     complete: bool = Field(description="false: it was cut, the rest is owed")
-    kind: str = Field(default="delta", description="initial, delta or full")
+    kind: str = Field(default="delta", description="initial, delta or compare")
     reason: str = Field(default="", description="why not a delta, where one was due")
     transport: str = Field(default="", description="what read it last")
     transport_reason: str = Field(default="", description="why that one, and what was lost on the way")

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from contracts.errors import FerryError
 from disks.batches import Batch, batches
-from disks.extents import Extent
+from disks.extents import Extent, both, clipped, merged, subtracted
 from disks.ledger import Ledger
 from disks.manifest import ZERO_DIGEST, Manifest
 from disks.plan import Plan
@@ -121,7 +121,7 @@ class Copying:
         digests: dict[int, bytes] = {}
         writer: SegmentWriter | None = None
         lost: FerryError | None = None
-        sent, upto, began = 0, position, time.monotonic()
+        sent, upto, bound, began = 0, position, 0, time.monotonic()
         self.meter.in_flight = 0
         reading = self._reading_from(plan, position)
         try:
@@ -134,10 +134,13 @@ class Copying:
                 if read is None or (sent and sent + _bytes(read.batch) > self.segment_bytes):
                     break
                 batch = read.batch
+                bound = bound or (max(batch.upto, position + self.segment_bytes) if plan.unsure else plan.bytes)
+                if batch.upto > bound:
+                    break
                 for start, piece in self._to_send(plan, read):
                     if writer is None:
                         writer = self.target.begin(self.token, f"{self.label} / segment {number}")
-                        self.ledger.begin_segment(number, writer.task, position)
+                        self.ledger.begin_segment(number, writer.task, position, bound)
                     writer.write(start, piece)
                     sent += len(piece)
                     self.meter.in_flight = sent
@@ -180,17 +183,28 @@ class Copying:
     def _to_send(self, plan: Plan, read: Read) -> Iterator[tuple[int, memoryview]]:
         start = read.batch.span.start
         for extent in read.batch.send:
-            for part in _without_zeros(extent, read.digests, self.manifest.block) if plan.skip_zeros else (extent,):
+            for part in self._parts(plan, extent, read.digests):
                 with read.data[part.start - start : part.end - start] as piece:
                     yield part.start, piece
 
+    def _parts(self, plan: Plan, extent: Extent, digests: dict[int, bytes]) -> Iterable[Extent]:
+        """What must be sent of an extent of the plan, ascending."""
+        block = self.manifest.block
+        if plan.skip_zeros:  # (SAFETY 5)
+            return _in_blocks(extent, lambda number: digests[number] != ZERO_DIGEST, block)
+        if not plan.unsure:
+            return (extent,)
+        unsure = clipped(plan.unsure, extent)
+        differing = _in_blocks(extent, lambda number: digests[number] != self.manifest.digest(number), block)
+        return merged([*subtracted([extent], unsure), *both(unsure, differing)])
 
-def _without_zeros(extent: Extent, digests: dict[int, bytes], block: int) -> Iterator[Extent]:
-    """The parts of the extent that lie in blocks that are not all zeros, neighbours joined (SAFETY 5)."""
+
+def _in_blocks(extent: Extent, wanted: Callable[[int], bool], block: int) -> Iterator[Extent]:
+    """The parts of the extent that lie in wanted blocks, neighbours joined."""
     start: int | None = None
     for number in range(extent.start // block, -(-extent.end // block)):
         at = max(extent.start, number * block)
-        if digests[number] == ZERO_DIGEST:
+        if not wanted(number):
             if start is not None:
                 yield Extent(start, at)
                 start = None

@@ -1,6 +1,7 @@
 """Runs of bytes on a disk, and their algebra: all lists are sorted and disjoint."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -62,13 +63,17 @@ def subtracted(extents: Iterable[Extent], others: Iterable[Extent]) -> list[Exte
     return result
 
 
-def clipped(extents: Iterable[Extent], within: Extent) -> list[Extent]:
-    """The parts of ``extents`` that lie inside one extent."""
-    return [
-        Extent(max(each.start, within.start), min(each.end, within.end))
-        for each in extents
-        if each.start < within.end and each.end > within.start
-    ]
+def both(extents: Iterable[Extent], others: Iterable[Extent]) -> list[Extent]:
+    """The bytes that are in both."""
+    first = merged(extents)
+    return subtracted(first, subtracted(first, others))
+
+
+def clipped(extents: Sequence[Extent], within: Extent) -> list[Extent]:
+    """The parts of ``extents`` that lie inside one extent; of many extents it looks at no others."""
+    first = bisect_right(extents, within.start, key=lambda each: each.end)
+    last = bisect_left(extents, within.end, key=lambda each: each.start)
+    return [Extent(max(each.start, within.start), min(each.end, within.end)) for each in extents[first:last]]
 
 
 def blocks_touched(extents: Iterable[Extent], block: int) -> Iterator[int]:

@@ -4,10 +4,11 @@
 | ------------ | ------------------------------------------------------------------------------------------- |
 | `attempt`    | a writer with this token took the disk over; lines of older tokens that follow do not count |
 | `plan`       | plan-<pass>.json is the plan now                                                            |
-| `sending`    | a segment from position to at most position, with its task                                  |
+| `sending`    | a segment from position to at most the bound, with its task                                 |
 | `terminated` | all 12 bytes of its terminator were sent                                                    |
 | `done`       | its task succeeded: everything up to this position of the plan is on the target             |
 | `closed`     | the pass ended: complete, cut (the rest is owed) or void (all of it is owed)                |
+| `differs`    | a read-back of that snapshot found other bytes there than were sent: they are owed          |
 | `diverged`   | the target is about to be started                                                           |
 
 Positions are bytes counted along the plan's extents.

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from disks.extents import Extent, after_position, merged
+from contracts.errors import FerryError
+from disks.extents import Extent, after_position, both, merged, subtracted
 from disks.journal import Journal
 from disks.manifest import DIGEST, Manifest
 from disks.plan import Plan
 from disks.store import write_durably
 
+MOST_DIFFERENCES = 10_000
+"""Ranges in one line; where there are more, they are joined over what lies between."""
 _ENTRY = struct.Struct(f"<Q{DIGEST}s")
 
 
@@ -34,23 +37,29 @@ class Standing:
         landmark: the target is complete up to it, but for what is owed; empty before the first pass.
         complete: every byte of the disk was planned in a pass that held; what is not done of it is owed.
         owed: extents that must be sent whole in the next pass.
+        unsure: extents that the next pass must compare; the manifest tells what the target holds there.
         touched: a plan was begun at some time, so the VDI is no longer known to be zeros.
         plan: the plan that is open now, if any.
+        differs_in: the snapshot whose read-back told of what is owed.
         position: how far the open plan is durable.
+        bound: how far it may have been written, if some segment failed or its worker died.
     """
 
     landmark: str = ""
     complete: bool = False
     owed: list[Extent] = field(default_factory=list)
+    unsure: list[Extent] = field(default_factory=list)
     touched: bool = False
     plan: Plan | None = None
     position: int = 0
+    bound: int = 0
     sent: int = 0
     sent_again: int = 0
     segments: int = 0
     open_segment: OpenSegment | None = None
     token: str = ""
     diverged: bool = False
+    differs_in: str = ""
     closed_passes: list[int] = field(default_factory=list)
 
 
@@ -65,8 +74,15 @@ class Ledger:
             self._count(record)
 
     def manifest(self, capacity: int) -> Manifest:
-        """The disk's manifest."""
-        return Manifest(self.folder / "manifest", capacity)
+        """The disk's manifest, made where nothing was copied yet.
+
+        Raises:
+            FerryError: ``store.damaged``, also when it is gone: a new one would tell that the target is all zeros.
+        """
+        file = self.folder / "manifest"
+        if self.standing.touched and not file.exists():
+            raise FerryError("store.damaged", f"{file} is gone, though the disk was copied")
+        return Manifest(file, capacity)
 
     def attempt(self, token: str) -> None:
         """A new writer begins; what older ones write into the journal from now on does not count (SAFETY 13)."""
@@ -77,9 +93,9 @@ class Ledger:
         plan.save(self._plan_file(plan.pass_no))
         self._write("plan", **{"pass": plan.pass_no, "kind": plan.kind, "bytes": plan.bytes})
 
-    def begin_segment(self, number: int, task: str, position: int) -> None:
-        """Note the task before its first byte."""
-        self._write("sending", token=self.standing.token, segment=number, task=task, position=position)
+    def begin_segment(self, number: int, task: str, position: int, bound: int) -> None:
+        """Note the task before its first byte, and the position past which this segment writes nothing."""
+        self._write("sending", token=self.standing.token, segment=number, task=task, position=position, bound=bound)
 
     def terminated(self, number: int, upto: int, sent: int, digests: dict[int, bytes]) -> None:
         """Note that all 12 bytes of the terminator were sent, and what the blocks of the segment are."""
@@ -102,13 +118,22 @@ class Ledger:
 
         A complete pass moves the landmark. A cut one makes the rest owed; a cut first or full pass moves the
         landmark all the same, since its plan covers all that any older landmark could (docs/decisions/0002).
-        A void pass leaves the landmark and makes all of it owed.
+        A void pass leaves the landmark and makes all of it owed. A void comparison leaves no landmark, so that the
+        next pass compares again; the manifest tells what the target holds, but for a segment that was open.
         """
         plan = self.standing.plan
         if plan is None or plan.pass_no != pass_no:
             return
         complete = complete and self.standing.position >= plan.bytes
         self._write("closed", **{"pass": pass_no, "complete": complete, "void": void})
+
+    def differs(self, snapshot: str, extents: list[Extent]) -> None:
+        """A read-back found other bytes there than were sent: they are sent again by the next pass."""
+        gap = 0
+        while len(extents) > MOST_DIFFERENCES:
+            gap = max(1 << 20, 2 * gap)
+            extents = merged(extents, gap=gap)
+        self._write("differs", snapshot=snapshot, extents=extents)
 
     def diverge(self) -> None:
         """The target is about to be started: its disk is no longer what was sent (SAFETY 18)."""
@@ -133,10 +158,11 @@ class Ledger:
             case "plan":
                 now.plan = Plan.load(self._plan_file(record["pass"]))
                 now.closed_passes = [each for each in now.closed_passes if each != record["pass"]]  # it is open again
-                now.position = now.sent = now.sent_again = 0
+                now.position = now.bound = now.sent = now.sent_again = 0
                 now.open_segment = None
                 now.touched = True
             case "sending" if record["token"] == now.token:
+                now.bound = max(now.bound, record.get("bound", 0))
                 now.open_segment = OpenSegment(record["segment"], record["task"], record["position"])
                 now.segments = max(now.segments, record["segment"] + 1)
             case "terminated" if record["token"] == now.token and now.open_segment is not None:
@@ -151,6 +177,9 @@ class Ledger:
             case "closed" if now.plan is not None and now.plan.pass_no == record["pass"]:
                 self._close(complete=record["complete"], void=record["void"])
                 now.closed_passes.append(record["pass"])
+            case "differs":
+                now.owed = merged([*now.owed, *(Extent(*each) for each in record["extents"])])
+                now.differs_in = record["snapshot"]
             case "diverged":
                 now.diverged = True
             case _:
@@ -159,12 +188,18 @@ class Ledger:
     def _close(self, *, complete: bool, void: bool) -> None:
         now, plan = self.standing, self.standing.plan
         assert plan is not None
-        if void:
-            now.owed = merged([*now.owed, *plan.extents])
+        rest = after_position(plan.extents, now.position)
+        maybe_written = subtracted(rest, after_position(plan.extents, max(now.bound, now.position)))
+        if void and plan.kind == "compare":
+            now.landmark, now.owed, now.unsure = "", merged([*now.owed, *maybe_written]), []
+        elif void:
+            now.owed, now.unsure = merged([*now.owed, *plan.extents]), []
         elif complete:
-            now.landmark, now.owed, now.complete = plan.upto, [], True
+            now.landmark, now.owed, now.unsure, now.complete = plan.upto, [], [], True
         else:
-            now.owed = merged(after_position(plan.extents, now.position))
+            # Sent and not durable, and then the guest goes back to what the manifest says: only sending mends that.
+            now.unsure = subtracted(both(rest, plan.unsure), maybe_written)
+            now.owed = subtracted(rest, now.unsure)
             if plan.kind != "delta":
                 now.landmark, now.complete = plan.upto, True  # complete but for what is owed
         now.plan, now.open_segment = None, None

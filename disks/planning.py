@@ -2,7 +2,7 @@
 
 from contracts.errors import FerryError
 from disks.ledger import Standing
-from disks.plan import Plan, delta_plan, full_plan, initial_plan, repeated_initial_plan
+from disks.plan import Plan, compare_plan, delta_plan, initial_plan, repeated_initial_plan
 from disks.protocols import DiskSource
 
 
@@ -28,11 +28,17 @@ def next_plan(standing: Standing, source: DiskSource, *, pass_no: int, upto: str
             pass_no, source.allocated(), standing.owed, upto=upto, capacity=capacity, prezeroed=prezeroed
         )
     if not standing.landmark or not upto:
-        return full_plan(pass_no, upto=upto, capacity=capacity, reason="change tracking is off for this disk")
+        return compare_plan(pass_no, standing.owed, upto=upto, capacity=capacity, reason=_no_landmark(upto))
     try:
         changed = source.changed_since(standing.landmark)
     except FerryError as error:
         if error.code != "vsphere.change_tracking_unusable":
             raise
-        return full_plan(pass_no, upto=upto, capacity=capacity, reason=error.message)
-    return delta_plan(pass_no, changed, standing.owed, since=standing.landmark, upto=upto, capacity=capacity)
+        return compare_plan(pass_no, standing.owed, upto=upto, capacity=capacity, reason=error.message)
+    return delta_plan(
+        pass_no, changed, standing.owed, standing.unsure, since=standing.landmark, upto=upto, capacity=capacity
+    )
+
+
+def _no_landmark(upto: str) -> str:
+    return "an earlier comparison was void" if upto else "change tracking is off for this disk"

@@ -16,21 +16,32 @@ MOST_TOLD = 20
 
 @dataclass
 class Finding:
-    """What a proof found. ``differences``: offsets of the first blocks that differ; ``different``: how many do."""
+    """What a proof found.
+
+    Attributes:
+        different: how many blocks differ.
+        differences: offsets of the first of them.
+        extents: all of them.
+    """
 
     blocks: int = 0
     bytes_read: int = 0
     different: int = 0
     differences: list[int] = field(default_factory=list)
+    extents: list[Extent] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
         """Every byte is as it should be."""
         return self.different == 0
 
-    def differs(self, offset: int) -> None:
-        """Count a block that is not as it should be."""
+    def differs(self, offset: int, length: int = 0) -> None:
+        """Count a block that is not as it should be. ``length``: 0 for what no sending mends."""
         self.different += 1
+        if self.extents and self.extents[-1].end == offset:
+            self.extents[-1] = Extent(self.extents[-1].start, offset + length)
+        elif length:
+            self.extents.append(Extent(offset, offset + length))
         if len(self.differences) < MOST_TOLD:
             self.differences.append(offset)
 
@@ -76,11 +87,12 @@ def prove_target(target: ReadBack, manifest: Manifest, cut: threading.Event, met
             raise Interrupted
         seen[number] = 1
         if digest_of(data) != manifest.digest(number):
-            finding.differs(number * manifest.block)
+            finding.differs(number * manifest.block, len(data))
         meter.done = meter.moved = finding.bytes_read
     for number in manifest.not_zero():
         if not seen[number]:
-            finding.differs(number * manifest.block)
+            start = number * manifest.block
+            finding.differs(start, min(manifest.block, manifest.capacity - start))
     return finding
 
 

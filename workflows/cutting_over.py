@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from workflows.story import Story
 
 _STORED = type(None)
+REPAIRS = 2
+"""Times that what a proof found is sent again, before a human is asked."""
 
 
 class CuttingOver:
@@ -135,12 +137,19 @@ class CuttingOver:
         """Snapshot, proof, `diverged`, start (SAFETY 16); the proof comes after it where the budget is tight."""
         story = self._story
         ref = self._ref()
-        snapshot = await story.hear(order("snapshot_target", ref, SnapshotReport, summary="pre-start snapshot"))
-        story.set(snapshot=snapshot)
-        if predict(story.state.passes, story.state.bytes_allocated, story.request.downtime_budget).proof_first:
+        for again in range(REPAIRS + 1):
+            snapshot = await story.hear(order("snapshot_target", ref, SnapshotReport, summary="pre-start snapshot"))
+            story.set(snapshot=snapshot)
+            if not predict(story.state.passes, story.state.bytes_allocated, story.request.downtime_budget).proof_first:
+                break
             await self._prove_sent()
-            if different := [proof for proof in story.state.proofs_sent if not proof.holds]:
+            different = [proof for proof in story.state.proofs_sent if not proof.holds]
+            if not different:
+                break
+            if again == REPAIRS or not workflow.patched("repair"):
                 raise StepFailed("verify.target_differs", _told(different))
+            story.set(repaired=(*story.state.repaired, *different))
+            await self._final_pass()  # the proof noted what differs as owed
         story.stop_if_asked()
         starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
         await story.hear(order("diverge_target", ref, _STORED, summary="target parts from the source here"))

@@ -240,13 +240,14 @@ class Syncing:
         kinds = {copy.kind for copy in copies if copy.disk_id}
         summary = PassSummary(
             pass_no=number,
-            kind="full" if "full" in kinds else "initial" if "initial" in kinds else "delta",
+            kind=next(kind for kind in ("full", "compare", "initial", "delta") if kind in kinds or kind == "delta"),
             bytes_sent=sum(copy.bytes_sent for copy in copies),
             bytes_sent_again=sum(copy.bytes_sent_again for copy in copies),
             bytes_planned=sum(copy.bytes_planned for copy in copies),
             seconds=seconds,
             complete=complete and not sealed.void,
             reason=sealed.reason or "; ".join(sorted({copy.reason for copy in copies if copy.reason})),
+            **self._read_by(copies),
         )
         allocated = story.state.bytes_allocated
         if summary.kind == "initial":
@@ -256,6 +257,23 @@ class Syncing:
             passes_this_run=story.state.passes_this_run + 1,
             bytes_allocated=allocated,
         )
+
+    def _read_by(self, copies: list[CopyReport]) -> dict[str, str]:
+        """The transports of a pass and why, told per disk where they differ; the reasons only when they change."""
+        story = self._story
+        slots = {disk.disk_id: disk.slot for disk in story.shell.disks}
+        used = {slots[copy.disk_id]: copy for copy in copies if copy.disk_id in slots and copy.transport}
+
+        def told(values: dict[str, str]) -> str:
+            each = set(values.values())
+            return "; ".join(f"{slot}: {value}" for slot, value in values.items()) if len(each) > 1 else "".join(each)
+
+        reason = told({slot: copy.transport_reason for slot, copy in used.items()})
+        last = next((each.transport_reason for each in reversed(story.state.passes) if each.transport_reason), "")
+        return {
+            "transport": told({slot: copy.transport for slot, copy in used.items()}),
+            "transport_reason": "" if reason == last else reason,
+        }
 
 
 def _failed(handle: "asyncio.Task[CopyReport]") -> bool:

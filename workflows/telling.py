@@ -110,9 +110,9 @@ def details_of(status: Status) -> str:
     if status.approval_ticket and not status.approved_by:
         lines.append(f"Approval ticket `{status.approval_ticket}`")
     if status.passes:
-        lines += ["", "| pass | kind | sent | seconds |", "| --- | --- | --- | --- |"]
+        lines += ["", "| pass | kind | by | sent | seconds |", "| --- | --- | --- | --- | --- |"]
         lines += [
-            f"| {each.pass_no} | {each.kind} | {spoken_size(each.bytes_sent)} | {each.seconds:.1f} |"
+            f"| {each.pass_no} | {each.kind} | {each.transport} | {spoken_size(each.bytes_sent)} | {each.seconds:.1f} |"
             for each in status.passes[-10:]
         ]
     return "\n".join(lines)
@@ -139,6 +139,7 @@ def _disk_reports(state: MigrationState) -> tuple[DiskReport, ...]:
             vdi=disk.vdi,
             transport=frozen[disk.disk_id].transport if disk.disk_id in frozen else "",
             reason=frozen[disk.disk_id].reason if disk.disk_id in frozen else "",
+            repaired=tuple(each for each in state.repaired if each.disk_id == disk.disk_id),
             proof_target_is_sent=sent.get(disk.disk_id),
             proof_target_is_source=source.get(disk.disk_id),
         )

@@ -115,16 +115,17 @@ def _passes(status: Status) -> RenderableType:
     shown = status.passes[-_PASSES_SHOWN:]
     return Padding(
         table(
-            ("pass", "kind", "sent", "sent again", "took", "complete", "why"),
+            ("pass", "kind", "by", "sent", "sent again", "took", "complete", "why"),
             [
                 (
                     str(each.pass_no),
                     each.kind,
+                    each.transport,
                     size(each.bytes_sent),
                     size(each.bytes_sent_again),
                     seconds(each.seconds),
                     "yes" if each.complete else "no",
-                    each.reason,
+                    "; ".join(why for why in (each.reason, each.transport_reason) if why),
                 )
                 for each in shown
             ],

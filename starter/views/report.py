@@ -48,6 +48,11 @@ def _numbers(report: Report) -> list[tuple[str, str]]:
                 _VERDICTS.get(report.proof_target_is_source, report.proof_target_is_source),
             ),
         ]
+    rows += [
+        (f"repaired {disk.slot}", f"{len(proof.differences)} or more blocks differed, sent again and proven again")
+        for disk in report.disks
+        for proof in disk.repaired
+    ]
     rows += [("decided", f"{each.decision} by {each.who}") for each in report.decisions[-3:]]
     if report.target_vm:
         rows.append(("VM on the target", report.target_vm))

@@ -42,13 +42,13 @@ class Disk:
         assert self.frozen is not None
         self.attempts += 1
         ledger = Ledger(self.folder)
+        manifest = ledger.manifest(len(self.guest.content))
         plan = ledger.standing.plan
         if plan is None or plan.pass_no != self.pass_no:
             plan = next_plan(
                 ledger.standing, self.frozen, pass_no=self.pass_no, upto=self.frozen.landmark, prezeroed=True
             )
             ledger.begin_plan(plan)
-        manifest = ledger.manifest(len(self.guest.content))
         try:
             return Copying(
                 self.frozen, self.vdi, ledger, manifest, f"token-{self.attempts}", "vm / disk", segment_bytes,
@@ -220,17 +220,67 @@ def test_a_void_first_pass_is_made_again_with_its_zeros(disk):
     disk.assert_equal()
 
 
-def test_distrust_of_change_tracking_leads_to_a_full_pass_that_says_why(disk):
+def test_distrust_of_change_tracking_leads_to_a_comparison_that_says_why(disk):
     disk.whole_pass()
+    before = disk.vdi.received
     disk.guest.write(3 * BLOCK, b"unseen")
     disk.freeze().distrusted = "the uuid part of the change id differs"
 
     assert disk.attempt()
 
-    assert disk.ledger.standing.plan.kind == "full"
+    assert disk.ledger.standing.plan.kind == "compare"
+    assert disk.vdi.received - before == BLOCK, "what is equal is not sent"
     assert "uuid part" in disk.ledger.standing.plan.reason
     disk.close(complete=True)
     disk.assert_equal()
+
+
+def test_a_comparison_that_is_cut_is_gone_on_with_by_the_next_pass(disk):
+    disk.whole_pass()
+    disk.guest.write(0, b"unseen")
+    disk.guest.write(4 * BLOCK, b"unseen as well")
+    disk.freeze().distrusted = "a reset"
+    disk.vdi.kill_after = BLOCK + 1  # the second segment dies in its middle
+    with pytest.raises(Killed):
+        disk.attempt()
+    disk.vdi.kill_after = None
+    disk.close(complete=False)
+    before = disk.vdi.received
+
+    disk.whole_pass()
+
+    disk.assert_equal()
+    assert disk.ledger.standing.closed_passes == [1, 2, 3]
+    assert disk.vdi.received - before < CAPACITY // 2, "compared, and not sent whole"
+
+
+def test_what_may_have_been_written_is_sent_though_the_manifest_knows_it(disk):
+    """A is sent; B is sent and its segment dies; the guest goes back to A: the manifest says A, the target holds B."""
+    disk.whole_pass()
+    was = bytes(disk.guest.content[:BLOCK])
+    disk.guest.write(0, b"B" * BLOCK)
+    disk.freeze().distrusted = "a reset"
+    disk.vdi.kill_after = BLOCK - 1
+    with pytest.raises(Killed):
+        disk.attempt()
+    disk.vdi.kill_after = None
+    disk.close(complete=False, void=True)
+    disk.guest.write(0, was)
+    disk.freeze().distrusted = "a reset"
+
+    assert disk.attempt()
+
+    disk.close(complete=True)
+    disk.assert_equal()
+
+
+def test_a_lost_manifest_is_no_empty_one(disk):
+    disk.whole_pass()
+    (disk.folder / "manifest").unlink()
+    disk.freeze()
+
+    with pytest.raises(FerryError, match="manifest is gone"):
+        disk.attempt()
 
 
 def test_an_older_writer_stops_and_its_journal_lines_do_not_count(disk):
@@ -317,29 +367,34 @@ happenings = st.lists(
         st.tuples(st.just("fail"), st.integers(1, 3), st.just(0)),
         st.tuples(st.just("cut"), st.integers(0, CAPACITY), st.just(0)),
         st.tuples(st.just("void"), st.integers(0, CAPACITY), st.just(0)),
+        st.tuples(st.just("void at its end"), st.just(0), st.just(0)),
         st.tuples(st.just("distrust"), st.just(0), st.just(0)),
+        st.tuples(st.just("as before"), st.just(0), st.just(0)),
     ),
     max_size=14,
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(happenings, st.integers(0, 1 << 30))
 def test_whatever_happens_the_disks_are_equal_after_the_last_pass(tmp_path_factory, story, seed):
     chance = random.Random(seed)
     disk = Disk(tmp_path_factory.mktemp("store"))
     disk.guest.write(BLOCK, chance.randbytes(BLOCK))
+    first, distrusted = bytes(disk.guest.content), False
     for what, number, length in story:
         match what:
             case "write":
                 disk.guest.write(number, chance.randbytes(length))
             case "zero":
                 disk.guest.write(number, bytes(length))
-            case "pass":
-                disk.whole_pass()
-            case "kill" | "kill before confirm" | "void" | "cut" | "fail" | "distrust":
-                frozen = disk.freeze()
-                frozen.distrusted = "on order" if what == "distrust" else ""
+            case "as before":
+                disk.guest.write(0, first)
+            case "distrust":  # of the next pass, and it may be any kind of pass
+                distrusted = True
+            case _:
+                disk.freeze().distrusted = "on order" if distrusted else ""
+                distrusted = False
                 disk.vdi.kill_before_confirm = what == "kill before confirm"
                 disk.vdi.kill_after = number if what in ("kill", "void", "cut") else None
                 disk.vdi.fail_segments = number if what == "fail" else 0
@@ -353,7 +408,7 @@ def test_whatever_happens_the_disks_are_equal_after_the_last_pass(tmp_path_facto
                         complete = disk.attempt(256 << 10)
                 disk.vdi.kill_after = None
                 disk.vdi.kill_before_confirm = False
-                disk.close(complete=complete, void=what == "void")
+                disk.close(complete=complete, void=what.startswith("void"))
 
     disk.whole_pass()
 

@@ -19,6 +19,9 @@ STATUS_SPAN = 1 << 30
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 120.0
 MOST_OPTION = 64 << 10
+MOST_OPTIONS = 64
+"""Replies to one option of the handshake."""
+MOST_RUNS = STATUS_SPAN // 512
 _IHAVEOPT, _REPLY = 0x49484156454F5054, 0x3E889045565A9
 _EXPORT_NAME, _ABORT, _STARTTLS, _GO, _STRUCTURED, _SET_CONTEXT = 1, 2, 5, 7, 8, 10
 _ACK, _INFO, _CONTEXT, _ERROR = 1, 3, 4, 1 << 31
@@ -92,18 +95,19 @@ class NbdConnection:
         name, query = export.encode(), context.encode()
         asked = struct.pack(">I", len(name)) + name + struct.pack(">II", 1, len(query)) + query
         self._say(_SET_CONTEXT, asked)
-        while True:
+        for _ in range(MOST_OPTIONS):
             kind, data = self._reply(_SET_CONTEXT)
             if kind == _CONTEXT and len(data) > 4 and data[4:].decode(errors="replace") == context:
                 self.context_id = struct.unpack_from(">I", data)[0]
             elif kind == _ACK or kind & _ERROR:
                 return
+        raise NbdError("the handshake has no end", meant=True)
 
     def _go(self, export: str) -> None:
         name = export.encode()
         self._say(_GO, struct.pack(">I", len(name)) + name + struct.pack(">HH", 1, 3))
         size: int | None = None
-        while True:
+        for _ in range(MOST_OPTIONS):
             kind, data = self._reply(_GO)
             if kind == _INFO and len(data) >= 2:
                 what = struct.unpack_from(">H", data)[0]
@@ -120,6 +124,8 @@ class NbdConnection:
                 break
             elif kind & _ERROR:
                 raise NbdError(f"the export {export!r} is refused: {_told(kind, data)}", meant=True)
+        else:
+            raise NbdError("the handshake has no end", meant=True)
         self._sock.sendall(struct.pack(">QII", _IHAVEOPT, _EXPORT_NAME, len(name)) + name)
         self.size, _ = struct.unpack(">QH", self._bytes(10))
         if not self._no_zeroes:
@@ -184,7 +190,7 @@ class NbdConnection:
             offset = struct.unpack(">Q", self._bytes(8))[0]
             count = struct.unpack(">I", self._bytes(4))[0] if kind == _HOLE else size - 8
             start = offset - base
-            if start < at or start + count > at + length or count > left:
+            if not count or start < at or start + count > at + length or count > left:
                 raise NbdError("a chunk lies outside of what was asked for")
             with buffer[start : start + count] as view:
                 if kind == _HOLE:
@@ -234,6 +240,8 @@ class NbdConnection:
             if kind == _BLOCK_STATUS and size >= 12 and (size - 4) % 8 == 0:
                 if struct.unpack_from(">I", data)[0] == self.context_id:
                     runs += struct.iter_unpack(">II", data[4:])
+                if len(runs) > MOST_RUNS:
+                    raise NbdError("a block status that has no end")
             elif size:
                 raise NbdError(f"a chunk of type {kind} answers a block status")
             if flags & _DONE:

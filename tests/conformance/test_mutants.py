@@ -13,6 +13,7 @@ import pytest
 from disks import plan, planning
 from disks.extents import Extent, merged
 from disks.ledger import Ledger
+from disks.manifest import BLOCK
 from platforms.vsphere import disk, freezing, snapshots
 from tests.conformance.one_migration import MIB, OneMigration, Verdict, one_migration
 
@@ -177,3 +178,6 @@ async def test_a_bit_that_flips_on_the_target_is_found(migration: OneMigration) 
     verdict = await migration.verdict()
 
     assert verdict == Verdict(equal=False, target_is_sent=False, target_is_source=True)
+    copied = await migration.sync(final=True)
+    assert copied.bytes_sent == BLOCK, "what differed is sent again, and nothing else"
+    assert await migration.verdict() == Verdict(equal=True, target_is_sent=True, target_is_source=True)

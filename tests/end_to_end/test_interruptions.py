@@ -1,19 +1,16 @@
 """Temporal that dies, workers that are asked to go, passes that are paused: it goes on, and the disks are equal."""
 
-import json
 import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from starter.temporal_server import DevServer
-from tests.crash.judging import both_on, equal
 from tests.end_to_end.running import programs
+from tests.end_to_end.watched import MIB, Watched
 
-MIB = 1 << 20
 INVENTORY = """
 vsphere:
   datastores: [{name: nfs1, type: NFS}]
@@ -38,46 +35,6 @@ def inventory(tmp_path):
     file = tmp_path / "inventory.yaml"
     file.write_text(INVENTORY)
     return file
-
-
-class Watched:
-    """A migration of web01, and what `ferry` says of it."""
-
-    def __init__(self, running):
-        self.running = running
-
-    def start(self):
-        self.say("start", "web01", "--delta-interval", "1h", "--segment-bytes", "8MiB")
-
-    def say(self, *words):
-        ended = self.running.ferry(*words)
-        assert ended.returncode == 0, ended.stderr
-
-    def shown(self):
-        """Nothing while nobody answers."""
-        ended = self.running.ferry("status", "web01", "-o", "json")
-        return json.loads(ended.stdout) if ended.stdout.strip() else {}
-
-    def until(self, wanted, seconds=90):
-        self.running.until(lambda: wanted(self.shown()), "worker", seconds)
-
-    def until_bytes_flow(self, mib=3):
-        before = self.running.xapi("stats")["bytes_written"]
-        self.running.until(lambda: self.running.xapi("stats")["bytes_written"] > before + mib * MIB, "worker", 60)
-
-    def done(self):
-        """The report of its good end, and the judge's word."""
-        self.until(lambda seen: (seen.get("report") or {}).get("outcome"))
-        report = self.shown()["report"]
-        assert report["outcome"] == "done", report
-        assert report["proof_target_is_sent"] == report["proof_target_is_source"] == "holds"
-        source = self.running.vcenter("state")["web01"]
-        assert (source["power"], source["snapshots"]) == ("poweredOff", [])
-        [disk] = self.running.pool()["web01"]["disks"]
-        assert equal(self.running.state / "vsphere/nfs1/web01/web01-flat.vmdk", Path(disk["snapshot_file"]))
-        assert not both_on(source["power_log"], self.running.xapi("power"))
-        assert self.running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": []}
-        return report
 
 
 def test_temporal_is_killed_in_the_initial_sync_while_waiting_and_in_the_cutover(tmp_path, temporal_cli, inventory):

@@ -62,6 +62,8 @@ class ScriptedSteps:
         self.warm = True
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
+        self.proofs_that_differ = 0
+        """The next proofs of the target do not hold; those after them do."""
         self.source_proof_holds = True
         self.both_on_at_once = False
 
@@ -248,7 +250,9 @@ class ScriptedSteps:
     @activity.defn
     async def prove_target(self, order: ProofOrder) -> ProofReport:
         self._do("prove_target", order)
-        return ProofReport(disk_id=DISK, holds=self.proof_holds, differences=() if self.proof_holds else (4096,))
+        holds = self.proof_holds and not self.proofs_that_differ
+        self.proofs_that_differ = max(0, self.proofs_that_differ - 1)
+        return ProofReport(disk_id=DISK, holds=holds, differences=() if holds else (4096,))
 
     @activity.defn
     async def prove_source(self, order: ProofOrder) -> ProofReport:

@@ -248,6 +248,19 @@ async def test_a_target_that_is_not_what_was_sent_is_never_started(migration):
     assert migration.steps.power.value == "on"
 
 
+async def test_what_a_proof_finds_is_sent_again_and_proven_again(migration):
+    migration.steps.proofs_that_differ = 1
+    await migration.start(approval="auto")
+
+    report = await migration.report()
+
+    assert (report.outcome, report.proof_target_is_sent) == ("done", "holds")
+    assert [proof.differences for proof in report.disks[0].repaired] == [(4096,)]
+    said = migration.steps.said
+    first, second = (number for number, step in enumerate(said) if step == "prove_target")
+    assert said[first + 1 : second] == ["freeze", "copy_disk", "seal", "snapshot_target"]
+
+
 @pytest.mark.parametrize(("step", "last"), [("make_shell", "make_shell!"), ("copy_disk", "seal-cut")])
 async def test_what_a_human_must_mend_is_waited_for_and_then_tried_again(migration, step, last):
     migration.steps.fail(step, "xapi.sr_full", "SR local is full")

@@ -93,7 +93,7 @@ class Answer:
             got += count
         word = int.from_bytes(mark, "big")
         self._last, self._left = bool(word & LAST), word & ~LAST
-        self._total += self._left
+        self._total += self._left + len(mark)  # the mark too: an endless row of empty fragments has an end
         if self._total > MOST_RECORD:
             raise RpcError(f"an answer of {self._total} bytes or more")
 

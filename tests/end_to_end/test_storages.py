@@ -1,0 +1,99 @@
+"""One migration from each kind of VMware storage, warm, by the real programs; and what a proof finds is mended."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.crash.judging import equal
+from tests.end_to_end.running import programs
+from tests.end_to_end.watched import MIB, Watched
+
+READ_BY = {"vmfs5": ("nfc", "https"), "vmfs6": ("nfc", "https"), "nfs1": ("nfs", "nfs"), "vsan": ("nfc", "nfc")}
+"""While the machine runs and holds its locks, and when it is off."""
+DATASTORES = """
+    - {name: vmfs5, type: VMFS, vmfs: 5}
+    - {name: vmfs6, type: VMFS, vmfs: 6}
+    - {name: nfs1, type: NFS}
+    - {name: vsan, type: vsan}"""
+VM = """
+    - name: %s
+      power: on
+      nics: [{network: VM Network, mac: "00:50:56:aa:00:0%d"}]
+      disks: [{image: disk.raw, datastore: %s}]
+      guest: {tools: running, writes_mib_per_s: 1, shutdown_seconds: 1}"""
+POOL = """
+xcpng:
+  srs: [{name: local-ext, type: ext, size_gib: 64}]
+  networks: [{name: lan}]
+"""
+
+
+@pytest.fixture
+def disk(tmp_path):
+    content = bytearray(24 * MIB + 512)
+    content[: 12 * MIB] = random.Random(9).randbytes(12 * MIB)
+    content[-512:] = b"last" * 128
+    (tmp_path / "disk.raw").write_bytes(content)
+    return tmp_path
+
+
+def inventory(folder: Path, vms: dict[str, str]) -> Path:
+    file = folder / "inventory.yaml"
+    told = "".join(VM % (name, number, store) for number, (name, store) in enumerate(vms.items()))
+    file.write_text(f"vsphere:\n  datastores:{DATASTORES}\n  vms:{told}{POOL}")
+    return file
+
+
+def test_every_kind_of_storage_is_left_warm_by_its_transport(disk, dev_server):
+    with programs(disk, dev_server.address, namespace="default") as running:
+        running.lab(inventory(disk, {f"on-{store}": store for store in READ_BY}))
+        config = running.config.read_text()
+        assert "[sources.vsphere]" in config
+        running.config.write_text(f'{config}\n[sources.vsphere.nfs]\nnfs1 = "{running.state}/vsphere/nfs1"\n')
+        running.worker()
+        for store in READ_BY:
+            ended = running.ferry("start", f"on-{store}", "--approval", "auto", "--segment-bytes", "8MiB")
+            assert ended.returncode == 0, ended.stderr
+        for store, (warm, cold) in READ_BY.items():
+            report = _report(running, f"on-{store}")
+            assert report["outcome"] == "done", report
+            assert report["proof_target_is_sent"] == report["proof_target_is_source"] == "holds"
+            passes = report["pass_list"]
+            assert [each["kind"] for each in passes[:2]] == ["initial", "delta"], "warm"
+            assert {each["transport"] for each in passes[:-1]} == {warm}, passes
+            assert passes[-1]["transport"] == cold, passes
+            assert passes[0]["transport_reason"]
+            [target] = running.pool()[f"on-{store}"]["disks"]
+            flat = running.state / f"vsphere/{store}/on-{store}/on-{store}-flat.vmdk"
+            assert equal(flat, Path(target["snapshot_file"]))
+        shown = running.ferry("report", "on-vsan").stdout
+        assert "nfc" in shown
+
+
+def test_a_bit_that_flips_on_the_target_is_found_and_mended_before_the_start(disk, dev_server):
+    with programs(disk, dev_server.address) as running:
+        running.lab(inventory(disk, {"web01": "nfs1"}))
+        running.worker()
+        migration = Watched(running)
+        migration.start()
+        migration.until(lambda seen: seen.get("phase") == "awaiting-approval")
+        [target] = running.pool()["web01"]["disks"]
+        running.xapi("flip", vdi=target["vdi"], offset=5 * MIB + 77)
+        migration.say("approve", "web01", "--yes")
+
+        report = migration.done()
+
+        [mended] = report["disks"][0]["repaired"]
+        assert mended["differences"] == [5 * MIB]
+        assert "repaired" in running.ferry("report", "web01").stdout
+
+
+def _report(running, vm: str) -> dict:
+    def over() -> bool:
+        ended = running.ferry("status", vm, "-o", "json")
+        return bool(ended.stdout.strip()) and bool((json.loads(ended.stdout).get("report") or {}).get("outcome"))
+
+    running.until(over, "worker", 120)
+    return json.loads(running.ferry("status", vm, "-o", "json").stdout)["report"]

@@ -22,7 +22,7 @@ VM = """
       power: on
       nics: [{network: VM Network, mac: "00:50:56:aa:00:0%d"}]
       disks: [{image: disk.raw, datastore: %s}]
-      guest: {tools: running, writes_mib_per_s: 1, shutdown_seconds: 1}"""
+      guest: {tools: running, writes_mib_per_s: %d, shutdown_seconds: 1}"""
 POOL = """
 xcpng:
   srs: [{name: local-ext, type: ext, size_gib: 64}]
@@ -39,9 +39,9 @@ def disk(tmp_path):
     return tmp_path
 
 
-def inventory(folder: Path, vms: dict[str, str]) -> Path:
+def inventory(folder: Path, vms: dict[str, str], writes: int = 1) -> Path:
     file = folder / "inventory.yaml"
-    told = "".join(VM % (name, number, store) for number, (name, store) in enumerate(vms.items()))
+    told = "".join(VM % (name, number, store, writes) for number, (name, store) in enumerate(vms.items()))
     file.write_text(f"vsphere:\n  datastores:{DATASTORES}\n  vms:{told}{POOL}")
     return file
 
@@ -68,13 +68,13 @@ def test_every_kind_of_storage_is_left_warm_by_its_transport(disk, dev_server):
             [target] = running.pool()[f"on-{store}"]["disks"]
             flat = running.state / f"vsphere/{store}/on-{store}/on-{store}-flat.vmdk"
             assert equal(flat, Path(target["snapshot_file"]))
-        shown = running.ferry("report", "on-vsan").stdout
+        shown = running.ferry("status", "on-vsan").stdout
         assert "nfc" in shown
 
 
 def test_a_bit_that_flips_on_the_target_is_found_and_mended_before_the_start(disk, dev_server):
     with programs(disk, dev_server.address) as running:
-        running.lab(inventory(disk, {"web01": "nfs1"}))
+        running.lab(inventory(disk, {"web01": "nfs1"}, writes=0))
         running.worker()
         migration = Watched(running)
         migration.start()
@@ -87,7 +87,7 @@ def test_a_bit_that_flips_on_the_target_is_found_and_mended_before_the_start(dis
 
         [mended] = report["disks"][0]["repaired"]
         assert mended["differences"] == [5 * MIB]
-        assert "repaired" in running.ferry("report", "web01").stdout
+        assert "repaired" in running.ferry("status", "web01").stdout
 
 
 def _report(running, vm: str) -> dict:

@@ -25,7 +25,7 @@ def page(outcomes: list[Outcome], seed: int) -> str:
         "# Readers of untrusted bytes, fuzzed",
         "",
         f"`python -m tests.fuzz --inputs {inputs} --seed {seed}`: good inputs with a few bytes changed, moved,",
-        "doubled or cut off. A reader takes an input or refuses it in its own words; all else, or more than 5 s for one,",
+        "doubled or cut off. A reader takes an input or refuses it in its own words; all else, or more than 5 s,",
         "is a finding.",
         "",
         "| reader | inputs | taken | refused | findings | slowest, ms | memory grown, MiB | seconds |",

@@ -77,9 +77,9 @@ def copy_once(source: VsphereSource, target: XapiTarget, store: Store, vm: str) 
         frozen = source.open_disk(machine.machine_id, freeze, disk.disk_id)
         writing = target.open_disk(errand, disk)
         ledger = Ledger(store.disk(errand.migration, disk.disk_id))
+        manifest = ledger.manifest(frozen.capacity)
         plan = next_plan(ledger.standing, frozen, pass_no=1, upto="1", prezeroed=disk.prezeroed)
         ledger.begin_plan(plan)
-        manifest = ledger.manifest(frozen.capacity)
         copying = Copying(
             source=frozen, target=writing, ledger=ledger, manifest=manifest, token="bench", label=f"bench {number}",
             segment_bytes=8 * GIB, cut=threading.Event(),

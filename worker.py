@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.inspection import InspectionActivities
+from activities.limits import Limits
 from activities.preflight import PreflightActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
@@ -54,6 +55,7 @@ def build_systems(config: Config) -> Systems:
         sources={name: VsphereSource(name, each) for name, each in config.sources.items()},
         targets={name: XapiTarget(name, each) for name, each in config.targets.items()},
         store=Store(config.store.path),
+        limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
     )
 
 

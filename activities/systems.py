@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from activities.limits import Limits
 from contracts.errors import FerryError
 from disks.store import Store
 from platforms.ports import Source, Target
@@ -19,6 +20,7 @@ class Systems:
     sources: Mapping[str, Source]
     targets: Mapping[str, Target]
     store: Store
+    limits: Limits = field(default_factory=Limits)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, thread_name_prefix="step"))
 
     def source(self, name: str) -> Source:

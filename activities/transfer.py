@@ -55,7 +55,7 @@ class TransferActivities:
 
     def _copy(self, order: CopyOrder, token: str, meter: Meter, cut: threading.Event) -> CopyReport:
         errand, began = order.errand, time.monotonic()
-        store = self._systems.store
+        store, limits = self._systems.store, self._systems.limits
         store.check(errand.store_id)
         frozen = next(disk for disk in order.freeze.disks if disk.disk_id == order.disk_id)
         source = self._systems.source(errand.source).open_disk(errand.machine_id, order.freeze, order.disk_id)
@@ -74,9 +74,11 @@ class TransferActivities:
                 segment_bytes=order.segment_bytes,
                 cut=cut,
                 meter=meter,
+                allow=lambda count, cut: limits.allow(errand.migration, order.bandwidth, count, cut),
             )
             try:
-                complete = down_the_ladder(source, lambda: copying.run(plan))
+                with limits.turn(errand.source, order.host, cut) as ours:
+                    complete = ours and down_the_ladder(source, lambda: copying.run(plan))
             finally:
                 manifest.close()
         finally:

@@ -15,11 +15,12 @@ from contracts.errors import FerryError
 from contracts.steps import Progress, ProofOrder, ProofReport
 from disks.copying import Meter
 from disks.extents import merged
-from disks.ledger import Ledger
+from disks.ledger import Ledger, Standing
 from disks.manifest import Manifest
-from disks.proving import Finding, Interrupted, prove_source, prove_target
+from disks.proving import Finding, Interrupted, prove_ranges, prove_source, prove_target
 
-Prover = Callable[[ProofOrder, Manifest, threading.Event, Meter], tuple[Finding, str]]
+Prover = Callable[[ProofOrder, Standing, Manifest, threading.Event, Meter], tuple[Finding, str] | None]
+"""None: the pool does not offer it."""
 
 
 class VerificationActivities:
@@ -30,8 +31,11 @@ class VerificationActivities:
 
     @activity.defn
     async def prove_target(self, order: ProofOrder) -> ProofReport:
-        """*Target = what was sent*: the pre-start snapshot read back and compared with the manifest."""
-        return await self._proof(order, self._target)
+        """*Target = what was sent*: read back and compared with the manifest.
+
+        The whole pre-start snapshot; or, by NBD, what was written since the whole disk was read back between passes.
+        """
+        return await self._proof(order, self._written_since if order.part == "since" else self._target)
 
     @activity.defn
     async def prove_source(self, order: ProofOrder) -> ProofReport:
@@ -62,13 +66,20 @@ class VerificationActivities:
         told_before = order.snapshot_vdi != "" and standing.differs_in == order.snapshot_vdi  # by a stopped attempt
         owed = (standing.owed and not told_before) or standing.unsure
         if not standing.complete or owed or standing.plan is not None:
+            if order.part == "between":
+                return ProofReport(disk_id=disk.disk_id, holds=True, made=False)  # another pass comes first
             raise FerryError("store.damaged", f"the journal of {disk.slot} does not tell of a finished copy")
         manifest = ledger.manifest(disk.capacity)
         try:
-            finding, method = prove(order, manifest, cut, meter)
+            made = prove(order, standing, manifest, cut, meter)
+            if made is None:
+                return ProofReport(disk_id=disk.disk_id, holds=True, made=False)
+            finding, method = made
             root = manifest.root()
             if order.snapshot_vdi and finding.extents and not standing.diverged:
                 ledger.differs(order.snapshot_vdi, merged(finding.extents))
+            elif order.part == "between" and finding.holds:
+                ledger.proven()
         except Interrupted:
             return None
         finally:
@@ -84,20 +95,47 @@ class VerificationActivities:
             differences=tuple(finding.differences),
         )
 
-    def _target(self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter) -> tuple[Finding, str]:
-        read_back = self._systems.target(order.errand.target).read_back(order.snapshot_vdi, order.errand)
+    def _target(
+        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str] | None:
+        target = self._systems.target(order.errand.target)
+        if order.part == "between":  # of use only where the rest can be read by its ranges later
+            ranges = target.open_ranges(order.snapshot_vdi, order.errand)
+            if ranges is None:
+                return None
+            ranges.close()
+        read_back = target.read_back(order.snapshot_vdi, order.errand)
+        what = "the VDI between two passes" if order.part == "between" else "the pre-start snapshot"
         try:
-            return prove_target(read_back, manifest, cut, meter), "export_raw_vdi of the pre-start snapshot"
+            return prove_target(read_back, manifest, cut, meter), f"export_raw_vdi of {what}"
         finally:
             read_back.close()
 
-    def _source(self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter) -> tuple[Finding, str]:
+    def _written_since(
+        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str] | None:
+        ranges = self._systems.target(order.errand.target).open_ranges(order.snapshot_vdi, order.errand)
+        if ranges is None or standing.unproven is None:
+            return None
+        try:
+            finding = prove_ranges(ranges, standing.unproven, manifest, cut, meter)
+        finally:
+            ranges.close()
+        return finding, "NBD with TLS: of the pre-start snapshot, what was written since the whole disk was read back"
+
+    def _source(
+        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str] | None:
         assert order.freeze is not None
         errand = order.errand
         source = self._systems.source(errand.source)
         disk = source.open_disk(errand.machine_id, order.freeze, order.target_disk.disk_id)
+
+        def allow(count: int, cut: threading.Event) -> bool:
+            return self._systems.limits.allow(errand.migration, order.bandwidth, count, cut)
+
         try:
-            finding = down_the_ladder(disk, lambda: prove_source(disk, manifest, cut, meter))
+            finding = down_the_ladder(disk, lambda: prove_source(disk, manifest, cut, meter, allow))
             method = f"full read by {disk.transport}"
         finally:
             disk.close()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from contracts.bandwidth import Bandwidth
 from contracts.base import Request
 from contracts.errors import FerryError
 
@@ -48,6 +49,7 @@ class SourceConfig(System):
     kind: Literal["vsphere"] = "vsphere"
     nfs: dict[str, str] = Field(default={}, description="datastore to its mounted path or nfs://host/export")
     vddk: VddkConfig | None = None
+    disks_per_host: int = Field(default=8, ge=1, description="read at once from one host, by each worker")
 
 
 class TargetConfig(System):
@@ -65,6 +67,12 @@ class TemporalConfig(Request):
     namespace: str | None = None
 
 
+class WorkerConfig(Request):
+    """What one worker allows itself."""
+
+    bandwidth: Bandwidth = Field(default="", description="of all its copies together")
+
+
 class StoreConfig(Request):
     """Where manifests and journals live."""
 
@@ -78,6 +86,7 @@ class Config(Request):
     targets: dict[str, TargetConfig] = {}
     temporal: TemporalConfig = TemporalConfig()
     store: StoreConfig | None = None
+    worker: WorkerConfig = WorkerConfig()
 
 
 def config_path(given: Path | None) -> Path | None:

@@ -22,8 +22,6 @@ _ENTRIES = (
                "Look at `ferry status VM` again and approve with the ticket that it shows.", ExitCode.STALE_PLAN),
     ErrorEntry("message.needs_confirmation", _F, "The rollback does not name the time since which writes are lost.",
                "Send `lose_target_writes_since` with the `started_at` that `ferry status` shows.", _USAGE),
-    ErrorEntry("not_yet", _F, "That is planned and not built yet.",
-               "Do without it; CHANGELOG.md tells when it comes."),
     ErrorEntry("temporal.unreachable", _R, "The Temporal server does not answer.",
                "Start it, or set TEMPORAL_ADDRESS; `ferry doctor` checks the connection."),
     ErrorEntry("temporal.no_server", _F, "There is no Temporal dev server program to start.",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
 from contracts.names import Phase
@@ -39,6 +40,7 @@ class MigrateVmRequest(Request):
     power_off: Literal["guest-then-ask", "guest-then-hard", "hard"] = "guest-then-ask"
     power_off_patience: Duration = timedelta(minutes=10)
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
+    bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
 
 
 def _tidy(value: object) -> object:
@@ -69,10 +71,10 @@ class Steer(Request):
 
 
 class SetLimits(Request):
-    """Bandwidth and parallelism while running: not yet."""
+    """Bandwidth while it runs, from the next second on; what is left out stays as it is."""
 
-    who: str = ""
-    bytes_per_second: Size | None = None
+    who: str = Field(default="", max_length=200)
+    bandwidth: Bandwidth | None = None
 
 
 class Rollback(Request):
@@ -175,6 +177,7 @@ class MigrationState(Contract):
     signals: tuple[HeardSignal, ...] = ()
     sync_requested: bool = False
     epoch: int = 0
+    bandwidth: str | None = Field(default=None, description="as set_limits changed it; None: as it was asked for")
     fence: FenceJournal | None = None
     switched_tracking_on: bool = False
     was_on: bool = True
@@ -188,6 +191,9 @@ class MigrationState(Contract):
     snapshot: SnapshotReport | None = None
     proofs_sent: tuple[ProofReport, ...] = ()
     proofs_source: tuple[ProofReport, ...] = ()
+    proofs_between: tuple[ProofReport, ...] = Field(
+        default=(), description="of whole disks while the source ran; made False: the pool does not offer it"
+    )
     repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -232,6 +238,7 @@ class Status(Contract):
     bytes_sent_again: int = 0
     predicted_downtime_s: float | None = None
     next_pass_at: datetime | None = None
+    bandwidth: str = Field(default="", description="the limit that holds, as it was written")
     powered_off_at: datetime | None = None
     started_at: datetime | None = None
     target_vm: str = ""

@@ -1,6 +1,7 @@
 """What a workflow says to its activities, and what they answer. Never lists of extents."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from pydantic import Field
 
@@ -168,6 +169,8 @@ class CopyOrder(Contract):
     disk_id: str
     target_disk: ShellDisk
     segment_bytes: int
+    bandwidth: str = ""
+    host: str = Field(default="", description="the host that serves the disk, for the limit of disks at once")
 
 
 class CopyReport(Contract):
@@ -247,6 +250,10 @@ class SnapshotReport(Contract):
     vdis: dict[str, str]
 
 
+ProofPart = Literal["whole", "between", "since"]
+"""The whole snapshot; the whole VDI between two passes, while the source runs; what was written since then."""
+
+
 class ProofOrder(Contract):
     """Compare one disk with the manifest: the target's snapshot, or the source at power-off."""
 
@@ -254,6 +261,8 @@ class ProofOrder(Contract):
     target_disk: ShellDisk
     snapshot_vdi: str = ""
     freeze: Freeze | None = None
+    bandwidth: str = Field(default="", description="of reading the source")
+    part: ProofPart = Field(default="whole", description="of the target")
 
 
 class ProofReport(Contract):
@@ -261,6 +270,7 @@ class ProofReport(Contract):
 
     disk_id: str
     holds: bool
+    made: bool = Field(default=True, description="False: the pool does not offer what it takes")
     method: str = ""
     root_digest: str = ""
     blocks: int = 0

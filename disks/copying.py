@@ -42,6 +42,7 @@ class Copying:
         token: this attempt's writer token (run, activity, attempt).
         label: how its XAPI tasks are named: VM and disk.
         cut: set from outside to end the open segment early and stop.
+        allow: waits until that many bytes more may pass; False when it was cut meanwhile.
     """
 
     source: DiskSource
@@ -54,6 +55,7 @@ class Copying:
     cut: threading.Event
     meter: Meter = field(default_factory=Meter)
     sleep: Callable[[float], None] = time.sleep
+    allow: Callable[[int, threading.Event], bool] = lambda count, cut: True
     _reading: ReadAhead | None = None
 
     def run(self, plan: Plan) -> bool:
@@ -134,6 +136,8 @@ class Copying:
                 if read is None or (sent and sent + _bytes(read.batch) > self.segment_bytes):
                     break
                 batch = read.batch
+                if not self.allow(len(read.data), self.cut):
+                    break
                 bound = bound or (max(batch.upto, position + self.segment_bytes) if plan.unsure else plan.bytes)
                 if batch.upto > bound:
                     break

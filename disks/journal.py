@@ -8,6 +8,7 @@
 | `terminated` | all 12 bytes of its terminator were sent                                                    |
 | `done`       | its task succeeded: everything up to this position of the plan is on the target             |
 | `closed`     | the pass ended: complete, cut (the rest is owed) or void (all of it is owed)                |
+| `proven`     | a read-back of the whole disk held; what is written from here on is to be proven again      |
 | `differs`    | a read-back of that snapshot found other bytes there than were sent: they are owed          |
 | `diverged`   | the target is about to be started                                                           |
 

@@ -40,6 +40,7 @@ class Standing:
         unsure: extents that the next pass must compare; the manifest tells what the target holds there.
         touched: a plan was begun at some time, so the VDI is no longer known to be zeros.
         plan: the plan that is open now, if any.
+        unproven: what was written since a read-back of the whole disk held; None before there was one.
         differs_in: the snapshot whose read-back told of what is owed.
         position: how far the open plan is durable.
         bound: how far it may have been written, if some segment failed or its worker died.
@@ -60,6 +61,7 @@ class Standing:
     token: str = ""
     diverged: bool = False
     differs_in: str = ""
+    unproven: list[Extent] | None = None
     closed_passes: list[int] = field(default_factory=list)
 
 
@@ -127,6 +129,10 @@ class Ledger:
         complete = complete and self.standing.position >= plan.bytes
         self._write("closed", **{"pass": pass_no, "complete": complete, "void": void})
 
+    def proven(self) -> None:
+        """The whole disk was read back between two passes, and is as it was sent."""
+        self._write("proven")
+
     def differs(self, snapshot: str, extents: list[Extent]) -> None:
         """A read-back found other bytes there than were sent: they are sent again by the next pass."""
         gap = 0
@@ -177,6 +183,8 @@ class Ledger:
             case "closed" if now.plan is not None and now.plan.pass_no == record["pass"]:
                 self._close(complete=record["complete"], void=record["void"])
                 now.closed_passes.append(record["pass"])
+            case "proven":
+                now.unproven = []
             case "differs":
                 now.owed = merged([*now.owed, *(Extent(*each) for each in record["extents"])])
                 now.differs_in = record["snapshot"]
@@ -189,7 +197,10 @@ class Ledger:
         now, plan = self.standing, self.standing.plan
         assert plan is not None
         rest = after_position(plan.extents, now.position)
-        maybe_written = subtracted(rest, after_position(plan.extents, max(now.bound, now.position)))
+        untouched = after_position(plan.extents, max(now.bound, now.position))
+        if now.unproven is not None:
+            now.unproven = merged([*now.unproven, *subtracted(plan.extents, untouched)])
+        maybe_written = subtracted(rest, untouched)
         if void and plan.kind == "compare":
             now.landmark, now.owed, now.unsure = "", merged([*now.owed, *maybe_written]), []
         elif void:

@@ -123,7 +123,7 @@ class NbdConnection:
             elif kind == _ERROR | 1:  # it knows no such option
                 break
             elif kind & _ERROR:
-                raise NbdError(f"the export {export!r} is refused: {_told(kind, data)}", meant=True)
+                raise NbdError(f"the export {export.partition('?')[0]!r} is refused: {_told(kind, data)}", meant=True)
         else:
             raise NbdError("the handshake has no end", meant=True)
         self._sock.sendall(struct.pack(">QII", _IHAVEOPT, _EXPORT_NAME, len(name)) + name)

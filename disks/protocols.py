@@ -159,6 +159,27 @@ class DiskTarget(Protocol):
         ...
 
 
+class RangeReader(Protocol):
+    """A disk that is read by offset, in order, with hints of what comes next."""
+
+    @property
+    def asks_ahead(self) -> int:
+        """As :attr:`DiskSource.asks_ahead`."""
+        ...
+
+    def ask(self, offset: int, length: int) -> None:
+        """As :meth:`DiskSource.ask`."""
+        ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer from that offset."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
 class ReadBack(Protocol):
     """A target disk as it is stored, read through the target's own API and never from our records."""
 

@@ -1,14 +1,14 @@
 """Two proofs (SAFETY 19): the target against the manifest, and the source against the manifest."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from disks.batches import batches
 from disks.copying import Meter
-from disks.extents import Extent
+from disks.extents import Extent, aligned, total
 from disks.manifest import Manifest, digest_of, is_zero
-from disks.protocols import DiskSource, ReadBack
+from disks.protocols import DiskSource, RangeReader, ReadBack
 from disks.reading import ReadAhead
 
 MOST_TOLD = 20
@@ -50,22 +50,46 @@ class Interrupted(Exception):
     """The proof was called off from outside; it says nothing."""
 
 
-def prove_source(source: DiskSource, manifest: Manifest, cut: threading.Event, meter: Meter) -> Finding:
-    """Read the source in full, holes and all, and compare every block with the manifest."""
-    finding = Finding(blocks=manifest.blocks)
-    whole = [Extent(0, source.capacity)]
-    meter.total = source.capacity
+def prove_source(
+    source: DiskSource,
+    manifest: Manifest,
+    cut: threading.Event,
+    meter: Meter,
+    allow: Callable[[int, threading.Event], bool] = lambda count, cut: not cut.is_set(),
+) -> Finding:
+    """Read the source in full, holes and all, and compare every block with the manifest.
+
+    Args:
+        allow: waits until that many bytes more may pass; False when it was cut meanwhile.
+    """
     if source.capacity != manifest.capacity:
+        finding = Finding(blocks=manifest.blocks)
         finding.differs(min(source.capacity, manifest.capacity))
         return finding
-    block = manifest.block
-    with ReadAhead(source, batches(whole, block=block, capacity=source.capacity), block=block) as reader:
-        for read in reader:
-            if cut.is_set():
+    return prove_ranges(source, [Extent(0, source.capacity)], manifest, cut, meter, allow)
+
+
+def prove_ranges(
+    reader: RangeReader,
+    extents: Sequence[Extent],
+    manifest: Manifest,
+    cut: threading.Event,
+    meter: Meter,
+    allow: Callable[[int, threading.Event], bool] = lambda count, cut: not cut.is_set(),
+) -> Finding:
+    """Read every block that the extents touch, and compare it with the manifest."""
+    finding, block = Finding(), manifest.block
+    meter.total = total(aligned(extents, to=block, capacity=manifest.capacity))
+    wanted = batches(extents, block=block, capacity=manifest.capacity)
+    with ReadAhead(reader, wanted, block=block) as reading:
+        for read in reading:
+            if not allow(len(read.data), cut):
                 raise Interrupted
             for number, digest in read.digests.items():
                 if digest != manifest.digest(number):
-                    finding.differs(number * block)
+                    start = number * block
+                    finding.differs(start, min(block, manifest.capacity - start))
+            finding.blocks += len(read.digests)
             finding.bytes_read += len(read.data)
             meter.done = meter.moved = finding.bytes_read
     return finding

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from disks.batches import Batch
 from disks.manifest import digest_of
-from disks.protocols import DiskSource
+from disks.protocols import RangeReader
 
 
 class Read:
@@ -32,7 +32,7 @@ class ReadAhead:
         position: where in the plan the first of them begins.
     """
 
-    def __init__(self, source: DiskSource, wanted: Iterator[Batch], *, block: int, position: int = 0) -> None:
+    def __init__(self, source: RangeReader, wanted: Iterator[Batch], *, block: int, position: int = 0) -> None:
         self.position = position
         self._source, self._wanted, self._block = source, wanted, block
         self._asked: deque[Batch] = deque()

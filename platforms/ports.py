@@ -19,7 +19,7 @@ from contracts.steps import (
     SnapshotReport,
     TargetFacts,
 )
-from disks.protocols import DiskSource, DiskTarget, ReadBack
+from disks.protocols import DiskSource, DiskTarget, RangeReader, ReadBack
 
 
 class Source(Protocol):
@@ -180,6 +180,10 @@ class Target(Protocol):
 
     def finish(self, vm: str, errand: Errand) -> None:
         """Clear what is ours and no longer needed: leaked dom0 VBDs, finished tasks."""
+        ...
+
+    def open_ranges(self, vdi: str, errand: Errand) -> RangeReader | None:
+        """The stored content of a VDI or snapshot VDI, by offset; None where the pool does not offer it."""
         ...
 
     def read_back(self, vdi: str, errand: Errand) -> ReadBack:

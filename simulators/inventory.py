@@ -143,9 +143,10 @@ class Sr(Strict):
 
 
 class XapiNetwork(Strict):
-    """A network of the pool."""
+    """A network of the pool. ``purpose``: whether XAPI's NBD server answers on it; all networks must agree."""
 
     name: Text
+    purpose: Literal["", "nbd", "insecure_nbd"] = ""
 
 
 class XapiHost(Strict):

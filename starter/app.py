@@ -78,6 +78,7 @@ app.command("reject", short_help="Say no, or take a yes back.")(answering.reject
 app.command("pause", short_help="Cut the pass, thaw the source, wait.")(steering.pause)
 app.command("resume", short_help="Go on after a pause.")(steering.resume)
 app.command("sync-now", short_help="Begin the next delta pass at once.")(steering.sync_now)
+app.command("limit", short_help="Copy no faster than that.")(steering.limit)
 app.command("retry", short_help="Try again what needed a human.")(answering.retry)
 app.command("cancel", short_help="Stop a migration.")(cancelling.cancel)
 app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)

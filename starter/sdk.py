@@ -28,7 +28,7 @@ from typing import Any
 from temporalio.client import Client
 
 from contracts.config import TemporalConfig
-from contracts.migration import Ack, Reject, Report, Status, Steer
+from contracts.migration import Ack, Reject, Report, SetLimits, Status, Steer
 from contracts.names import MIGRATE_VM, Message, usual_workflow_id
 from starter.beginning import begin, request_of
 from starter.connecting import connect
@@ -86,6 +86,10 @@ class Migration:
     async def sync_now(self, *, who: str = "", note: str = "") -> Ack:
         """Begin the next delta pass at once."""
         return await self._steer(Message.SYNC_NOW, who, note)
+
+    async def set_limits(self, *, bandwidth: str, who: str = "") -> Ack:
+        """Copy no faster than that, from now on: ``50M``, ``off``, ``08:00,50M 19:00,off``."""
+        return await send(self._client, self.workflow, Message.SET_LIMITS, SetLimits(who=who, bandwidth=bandwidth))
 
     async def retry(self, *, who: str = "", note: str = "") -> Ack:
         """What it needed a human for is mended."""

@@ -15,23 +15,21 @@ with workflow.unsafe.imports_passed_through():
         Preflight,
         PreflightOrder,
         ProofOrder,
+        ProofPart,
         ProofReport,
         ShellRef,
         SnapshotReport,
         SourceOrder,
     )
     from workflows.deciding import approval_facts, ticket_of
-    from workflows.prediction import predict
     from workflows.stepping import StepFailed, heard, order
     from workflows.telling import open_codes
-    from workflows.timing import FINAL_TRIES, STOP_TRYING
+    from workflows.timing import FINAL_TRIES, REPAIRS, STOP_TRYING
 
 if TYPE_CHECKING:
     from workflows.story import Story
 
 _STORED = type(None)
-REPAIRS = 2
-"""Times that what a proof found is sent again, before a human is asked."""
 
 
 class CuttingOver:
@@ -140,9 +138,13 @@ class CuttingOver:
         for again in range(REPAIRS + 1):
             snapshot = await story.hear(order("snapshot_target", ref, SnapshotReport, summary="pre-start snapshot"))
             story.set(snapshot=snapshot)
-            if not predict(story.state.passes, story.state.bytes_allocated, story.request.downtime_budget).proof_first:
+            part = story.predict().proof
+            if part is None:
                 break
-            await self._prove_sent()
+            await self._prove_sent(part)
+            if not all(proof.made for proof in story.state.proofs_sent):
+                story.set(proofs_sent=())  # the pool offers it no more: the proof comes after the start
+                break
             different = [proof for proof in story.state.proofs_sent if not proof.holds]
             if not different:
                 break
@@ -170,7 +172,7 @@ class CuttingOver:
                 await story.park(failure)
         story.set(started_at=workflow.now())
 
-    async def _prove_sent(self) -> None:
+    async def _prove_sent(self, part: ProofPart = "whole") -> None:
         """*Target = what was sent*, by reading the pre-start snapshot back."""
         story = self._story
         snapshot = story.state.snapshot
@@ -179,7 +181,7 @@ class CuttingOver:
             proofs_sent=await self._proofs(
                 "prove_target",
                 [
-                    ProofOrder(errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi])
+                    ProofOrder(errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi], part=part)
                     for disk in story.shell.disks
                 ],
             )
@@ -192,7 +194,10 @@ class CuttingOver:
         story.set(
             proofs_source=await self._proofs(
                 "prove_source",
-                [ProofOrder(errand=story.errand, target_disk=disk, freeze=freeze) for disk in story.shell.disks],
+                [
+                    ProofOrder(errand=story.errand, target_disk=disk, freeze=freeze, bandwidth=story.bandwidth)
+                    for disk in story.shell.disks
+                ],
             )
         )
         different = [proof for proof in story.state.proofs_source if not proof.holds]

@@ -5,7 +5,7 @@ import json
 from datetime import datetime
 
 from contracts.errors import FerryError
-from contracts.migration import Approve, MigrationState, Reject, Rollback
+from contracts.migration import Approve, MigrationState, Reject, Rollback, SetLimits
 from contracts.names import ACCEPTED_IN, Message
 from contracts.sizes import spoken_size
 from contracts.steps import Preflight
@@ -41,8 +41,8 @@ def ticket_of(facts: tuple[str, ...]) -> str:
 
 def refusal(message: Message, state: MigrationState, said: object = None) -> FerryError | None:
     """Why a message is refused now; None when it is accepted. Repeats of an accepted one are accepted."""
-    if message is Message.SET_LIMITS:
-        return FerryError("not_yet", "limits cannot be changed while a migration runs")
+    if message is Message.SET_LIMITS and (not isinstance(said, SetLimits) or said.bandwidth is None):
+        return FerryError("request.invalid", 'nothing to set: name a limit, {"bandwidth": "50M"} or "off"')
     if message is Message.RETRY:
         if state.needs_human:
             return None

@@ -118,7 +118,7 @@ class MigrateVm:
 
     @workflow.update
     async def set_limits(self, said: SetLimits | None = None) -> Ack:
-        """Not yet."""
+        """Another bandwidth, at once: open segments end within a second, and the copies go on at the new pace."""
         return self._hear(Message.SET_LIMITS, said)
 
     @set_limits.validator
@@ -220,7 +220,8 @@ class MigrateVm:
                 story.rollback_asked = True
                 story.decide(_decision("rollback", said, self.story), approved=None)
             case Message.SET_LIMITS:
-                pass
+                assert isinstance(said, SetLimits)
+                story.set(bandwidth=said.bandwidth)
 
     def _note_signal(self, name: str, outcome: str) -> None:
         heard = HeardSignal(name=name[:100], outcome=outcome, at=workflow.now())

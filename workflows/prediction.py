@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.migration import PassSummary
+from contracts.steps import ProofPart
 
 SHUTDOWN = 20.0
 """Seconds for a guest to shut down: Linux takes 5 to 20; Windows with updates takes what it takes."""
@@ -13,22 +14,30 @@ START = 10.0
 
 @dataclass(frozen=True)
 class Prediction:
-    """``proof_first``: the target is read back before it is started, since the budget allows it."""
+    """``proof``: what of the target is read back before it is started, since the budget allows no more; None: nothing,
+    it is read back after the start."""
 
     downtime: timedelta
-    proof_first: bool
+    proof: ProofPart | None
 
 
-def predict(passes: tuple[PassSummary, ...], allocated: int, budget: timedelta) -> Prediction:
+def predict(
+    passes: tuple[PassSummary, ...], allocated: int, budget: timedelta, *, read_back: bool = False
+) -> Prediction:
     """From what the passes took so far: the final delta is like the last one, the read-back like the first pass.
 
     Args:
         allocated: bytes of all disks that hold data.
+        read_back: all disks were read back whole while the source ran, so that only what was sent since is due.
     """
     whole = [each for each in passes if each.complete]
     last = whole[-1].seconds if whole else 0.0
     rate = max((each.bytes_sent / each.seconds for each in whole if each.seconds > 0), default=0.0)
     base = SHUTDOWN + START + last
     proof = allocated / rate if rate > 0 else 0.0
-    proof_first = base + proof <= budget.total_seconds()
-    return Prediction(timedelta(seconds=base + (proof if proof_first else 0.0)), proof_first)
+    if base + proof <= budget.total_seconds():
+        return Prediction(timedelta(seconds=base + proof), "whole")
+    # Whatever came since the whole disk was read back is like two of the last pass, the final one among them.
+    if read_back and base + last <= budget.total_seconds():
+        return Prediction(timedelta(seconds=base + last), "since")
+    return Prediction(timedelta(seconds=base), None)

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.cutting_over import CuttingOver
     from workflows.deciding import approval_facts, ticket_of
+    from workflows.prediction import Prediction, predict
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, open_codes, report_of, status_of
@@ -151,6 +152,18 @@ class Story:
         """On whose behalf the activities work."""
         assert self.state.errand is not None
         return self.state.errand
+
+    def predict(self) -> Prediction:
+        """How long the VM would be off if the cutover came now."""
+        state = self.state
+        between = state.proofs_between
+        read_back = bool(between) and all(each.holds and each.made for each in between)
+        return predict(state.passes, state.bytes_allocated, self.request.downtime_budget, read_back=read_back)
+
+    @property
+    def bandwidth(self) -> str:
+        """The limit that holds now."""
+        return self.request.bandwidth if self.state.bandwidth is None else self.state.bandwidth
 
     @property
     def shell(self) -> Shell:

@@ -6,14 +6,24 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
+from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from contracts.migration import Decision, PassSummary, UndoStep
     from contracts.names import Phase
-    from contracts.steps import CopyOrder, CopyReport, Freeze, FreezeOrder, SealOrder, SealReport
-    from workflows.prediction import predict
+    from contracts.steps import (
+        CopyOrder,
+        CopyReport,
+        Freeze,
+        FreezeOrder,
+        ProofOrder,
+        ProofReport,
+        SealOrder,
+        SealReport,
+        ShellDisk,
+    )
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
-    from workflows.timing import PASSES_PER_RUN
+    from workflows.timing import PASSES_PER_RUN, REPAIRS
 
 if TYPE_CHECKING:
     from workflows.story import Story
@@ -40,6 +50,7 @@ class Syncing:
             story.stop_if_asked()  # before a new run, which would not know of it (SAFETY 20)
             if self._new_run_is_due():
                 return False
+            await self._read_back_between()
             await self._wait_for_next_pass()
             if self._may_cut_over() or story.state.paused:
                 continue
@@ -47,6 +58,49 @@ class Syncing:
                 await self._until_complete()
                 self._foresee()
         return True
+
+    async def _read_back_between(self) -> None:
+        """Where the downtime has no time for the whole proof, most of it is made now, while nothing else goes on.
+
+        It gives way to whatever somebody wants; then it is made after a later pass, or after the start.
+        """
+        story = self._story
+        state = story.state
+        last = state.passes[-1:]
+        due = story.preflight.warm and state.was_on and not state.proofs_between and bool(last) and last[0].complete
+        if not due or story.predict().proof == "whole" or self._wanted() or state.paused:
+            return
+        if not workflow.patched("read-back-between"):
+            return
+        handles = [
+            order(
+                "prove_target",
+                ProofOrder(errand=story.errand, target_disk=disk, snapshot_vdi=disk.vdi, part="between"),
+                ProofReport,
+                summary=f"read back {disk.slot} between passes",
+            )
+            for disk in story.shell.disks
+        ]
+        await workflow.wait_condition(
+            lambda: all(handle.done() for handle in handles) or self._wanted() or story.state.paused
+        )
+        for handle in handles:
+            if not handle.done():
+                handle.cancel()
+        proofs: list[ProofReport] = []
+        for handle in handles:
+            try:
+                proofs.append(await heard(handle))
+            except StepFailed:  # it was called off, or cannot be made now: the proof before or after the start is due
+                return
+        different = tuple(proof for proof in proofs if not proof.holds)
+        if not different:
+            story.set(proofs_between=tuple(proofs))
+            self._foresee()
+            return
+        story.set(repaired=(*state.repaired, *different), sync_requested=True)  # the next pass sends it again
+        if len(story.state.repaired) > REPAIRS * len(handles):
+            await story.park(StepFailed("verify.target_differs", "what was sent again differs again"))
 
     def _new_run_is_due(self) -> bool:
         state = self._story.state
@@ -82,7 +136,7 @@ class Syncing:
         """Predict the downtime, and tell whether it is time to ask."""
         story = self._story
         state, request = story.state, story.request
-        prediction = predict(state.passes, state.bytes_allocated, request.downtime_budget)
+        prediction = story.predict()
         story.set(predicted_downtime_s=prediction.downtime.total_seconds())
         if state.phase is Phase.AWAITING_APPROVAL:
             return
@@ -192,48 +246,72 @@ class Syncing:
         return complete and not sealed.void
 
     async def _copy_all(self, freeze: Freeze, *, final: bool) -> list[CopyReport]:
-        """All disks at once. A pause, a cancel, or the failure of one cuts the others (SAFETY 4, 10)."""
+        """All disks at once, and again those that a changed limit cut: they go on with it, in the same pass."""
         story = self._story
-        handles = [
-            order(
-                "copy_disk",
-                CopyOrder(
-                    errand=story.errand,
-                    pass_no=freeze.pass_no,
-                    freeze=freeze,
-                    disk_id=disk.disk_id,
-                    target_disk=disk,
-                    segment_bytes=story.request.segment_bytes,
-                ),
-                CopyReport,
-                summary=f"copy {disk.slot}, pass {freeze.pass_no}",
-            )
-            for disk in story.shell.disks
-        ]
+        reports: dict[str, CopyReport] = {}
+        while True:
+            limit = story.bandwidth
+            left = [disk for disk in story.shell.disks if not (done := reports.get(disk.disk_id)) or not done.complete]
+            called_off = await self._copy_some(freeze, left, reports, final=final)
+            if story.bandwidth == limit or self._stopped(final):
+                break
+        if called_off:  # before it came to anything: nothing of it counts, so the pass is cut
+            return [*reports.values(), CopyReport(disk_id="", pass_no=freeze.pass_no, complete=False)]
+        return list(reports.values())
+
+    def _stopped(self, final: bool) -> bool:
+        story = self._story
+        return story.cancel_asked or story.rollback_asked or (story.state.paused and not final)
+
+    async def _copy_some(
+        self, freeze: Freeze, disks: list[ShellDisk], reports: dict[str, CopyReport], *, final: bool
+    ) -> bool:
+        """A pause, a cancel, another limit, or the failure of one cuts the others (SAFETY 4, 10).
+
+        Returns:
+            Whether one was called off before it could tell what it had done.
+        """
+        story = self._story
+        limit = story.bandwidth
+        handles = {disk.disk_id: self._copy(freeze, disk) for disk in disks}
 
         def must_cut() -> bool:
-            if story.cancel_asked or story.rollback_asked or (story.state.paused and not final):
+            if self._stopped(final) or story.bandwidth != limit:
                 return True
-            return any(handle.done() and _failed(handle) for handle in handles)
+            return any(handle.done() and _failed(handle) for handle in handles.values())
 
-        await workflow.wait_condition(lambda: all(handle.done() for handle in handles) or must_cut())
-        if not all(handle.done() for handle in handles):
-            for handle in handles:
-                if not handle.done():
-                    handle.cancel()
-        reports: list[CopyReport] = []
+        await workflow.wait_condition(lambda: all(each.done() for each in handles.values()) or must_cut())
+        for handle in handles.values():
+            if not handle.done():
+                handle.cancel()
         failures: list[StepFailed] = []
-        for handle in handles:
+        for disk_id, handle in handles.items():
             try:
-                reports.append(await heard(handle))
+                reports[disk_id] = await heard(handle)
             except StepFailed as failed:
                 failures.append(failed)
         for failure in failures:
             if failure.code != CALLED_OFF:
                 raise failure
-        if failures:  # called off before it came to anything: nothing of it counts, so the pass is cut
-            reports.append(CopyReport(disk_id="", pass_no=freeze.pass_no, complete=False))
-        return reports
+        return bool(failures)
+
+    def _copy(self, freeze: Freeze, disk: ShellDisk) -> ActivityHandle[CopyReport]:
+        story = self._story
+        return order(
+            "copy_disk",
+            CopyOrder(
+                errand=story.errand,
+                pass_no=freeze.pass_no,
+                freeze=freeze,
+                disk_id=disk.disk_id,
+                target_disk=disk,
+                segment_bytes=story.request.segment_bytes,
+                bandwidth=story.bandwidth,
+                host=story.preflight.machine.host,
+            ),
+            CopyReport,
+            summary=f"copy {disk.slot}, pass {freeze.pass_no}",
+        )
 
     def _count(self, number: int, copies: list[CopyReport], seconds: float, complete: bool, sealed: SealReport) -> None:
         story = self._story

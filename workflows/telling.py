@@ -60,6 +60,7 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         bytes_sent_again=sum(each.bytes_sent_again for each in state.passes),
         predicted_downtime_s=state.predicted_downtime_s,
         next_pass_at=next_pass_at,
+        bandwidth=request.bandwidth if state.bandwidth is None else state.bandwidth,
         powered_off_at=state.powered_off_at,
         started_at=state.started_at,
         target_vm=state.shell.vm if state.shell else "",

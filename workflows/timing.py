@@ -19,6 +19,8 @@ that comes back should not find us asleep."""
 STOP_TRYING = timedelta(minutes=10)
 """A rollback whose pool does not answer for that long asks a human (SAFETY 17)."""
 
+REPAIRS = 2
+"""Times that what a proof found is sent again, before a human is asked."""
 FINAL_TRIES = 3
 """A final pass whose freeze did not hold is made again that often before the cutover is undone."""
 

@@ -9,6 +9,7 @@ from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, vm_ref
+from platforms.xapi.nbd_ranges import VdiRanges, open_ranges
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
 from platforms.xapi.snapshots import our_snapshots, snapshot_shell
@@ -97,6 +98,10 @@ class XapiTarget:
         for vdi in vdis:
             dom0_vbds.let_go(api, vdi, force=False)
         tasks.clear(api, errand.migration)
+
+    def open_ranges(self, vdi: str, errand: Errand) -> VdiRanges | None:
+        """Parts of a VDI by NBD; None where the pool offers none."""
+        return open_ranges(self._api, vdi, errand)
 
     def read_back(self, vdi: str, errand: Errand) -> VdiReadBack:
         """The stored content of a VDI or snapshot VDI."""

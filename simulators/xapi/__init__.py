@@ -2,10 +2,10 @@
 
 Enforced: signatures (`signatures.json`), roles, sessions, tasks and their clocks, blocked operations, VM.start's
 checks, VBD, VIF and VDI rules, the receiver measured in `xapi-receive.md` row by row, the 200 before the body,
-dom0 VBDs.
+dom0 VBDs, NBD where a network is for it (nbd.py).
 
 Left out: HA, live migration, suspend and resume, metadata import, qcow2 and tar streams, an import of format=vhd
-(its task fails), VHD chains on disk (a VDI is a sparse raw file), XAPI's NBD server, events other than of tasks,
+(its task fails), VHD chains on disk (a VDI is a sparse raw file), events other than of tasks,
 HTTP Basic and external authentication, template disks, the networks' traffic. A host's address carries its port.
 
 Fault actions: ``error`` (an XAPI error list), ``drop`` (reset after that many payload bytes; of a

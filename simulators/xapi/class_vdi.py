@@ -140,9 +140,24 @@ def checksum(pool: "Pool", session: str, vdi: str) -> str:
 
 
 @message("VDI.get_nbd_info")
-def nbd_info(pool: "Pool", session: str, vdi: str) -> list[dict[str, str]]:
-    pool.db.get("VDI", vdi)
-    return []  # no network of this pool has the purpose nbd
+def nbd_info(pool: "Pool", session: str, vdi: str) -> list[dict[str, Any]]:
+    """One for each address of a host that sees the SR, on the networks that are for it."""
+    record = pool.db.get("VDI", vdi)
+    found = []
+    for pif in pool.db.all("PIF").values():
+        host = pif["host"]
+        if pool.db.get("network", pif["network"])["purpose"] and pool.sees(host, record["SR"]):
+            port, certificate, subject = pool.nbd_doors[host]
+            found.append(
+                {
+                    "exportname": f"/{record['uuid']}?session_id={session}",
+                    "address": subject,
+                    "port": port,
+                    "cert": certificate,
+                    "subject": subject,
+                }
+            )
+    return found
 
 
 @message("VBD.create")

@@ -46,6 +46,7 @@ class Stats:
     puts: int = 0
     exports: int = 0
     bytes_written: int = 0
+    bytes_read_by_nbd: int = 0
     most_writers_at_once: dict[str, int] = field(default_factory=dict)  # by VDI: devices of it open for writing
 
 
@@ -60,6 +61,7 @@ class Pool:
         self.sessions = Sessions(self.db, clock, inventory.user, password)
         self.tasks = Tasks(self.db, clock)
         self.hosts: list[str] = []
+        self.nbd_doors: dict[str, tuple[int, str, str]] = {}  # by host: port, certificate (PEM), the name on it
         self.attach_lock = threading.RLock()
         self.open_devices: dict[str, BlockDevice] = {}  # by the dom0 VBD that a transfer has open
         folder.mkdir(parents=True, exist_ok=True)
@@ -204,7 +206,8 @@ class Pool:
                     pbds.append(db.add("PBD", host=ref, SR=sr_ref, currently_attached=True, device_config={}))
             db.get("SR", sr_ref)["PBDs"] = pbds
         for network in inventory.networks:
-            ref = db.add("network", name_label=network.name, bridge=f"xapi-{network.name}", MTU=1500)
+            purpose = [network.purpose] if network.purpose else []
+            ref = db.add("network", name_label=network.name, bridge=f"xapi-{network.name}", MTU=1500, purpose=purpose)
             db.get("network", ref)["PIFs"] = [
                 db.add(
                     "PIF",
@@ -221,6 +224,11 @@ class Pool:
         from simulators.xapi.templates import add_templates
 
         add_templates(db)
+
+    def nbd_purpose(self) -> str:
+        """``nbd``, ``insecure_nbd``, or empty where no network is for it; never both (xapi.md §4.2)."""
+        found = {each for network in self.db.all("network").values() for each in network["purpose"]}
+        return next((each for each in ("nbd", "insecure_nbd") if each in found), "")
 
     def wait(self, seconds: float) -> None:
         """Let some lab time pass."""

@@ -25,6 +25,7 @@ from simulators.xapi import class_session, class_vdi, class_vm  # noqa: F401  th
 from simulators.xapi.database import Database
 from simulators.xapi.failure import AnswerLost, XapiFailure
 from simulators.xapi.left import lying_about
+from simulators.xapi.nbd import NbdServer
 from simulators.xapi.pool import Pool, Stats
 from simulators.xapi.signatures import may, to_wire
 from simulators.xapi.transfers import detach, run_export, run_import
@@ -301,10 +302,14 @@ class XapiSimulator:
         self.faults = faults or Faults()
         self.pool = Pool(inventory, folder, clock or Clock(), self.faults, password)
         self._listeners: list[_Listener] = []
+        self._nbd: list[NbdServer] = []
         for number, ref in enumerate(self.pool.hosts):
             name = host if number == 0 else f"127.0.0.{10 + number}"
             context = authority.server_context(name)
             self._listeners.append(_Listener((name, port if number == 0 else 0), self.pool, ref, context, self))
+            nbd = NbdServer(self.pool, ref, name, context)
+            self._nbd.append(nbd)
+            self.pool.nbd_doors[ref] = (nbd.port, (authority.folder / f"{name}.pem").read_text(), name)
             self.pool.db.get("host", ref)["address"] = self._address(number)
         addresses = {listener.host: self._address(number) for number, listener in enumerate(self._listeners)}
         for listener in self._listeners:
@@ -339,12 +344,16 @@ class XapiSimulator:
         """Serve."""
         for listener in self._listeners:
             threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
+        for each in self._nbd:
+            each.start()
 
     def stop(self) -> None:
         """Serve no more."""
         for listener in self._listeners:
             listener.shutdown()
             listener.server_close()
+        for each in self._nbd:
+            each.stop()
 
     def flip(self, vdi: str, offset: int) -> None:
         """Change one bit of a VDI's file behind everybody's back."""

@@ -65,6 +65,9 @@ def start(
         bool | None,
         typer.Option("--start/--no-start", help="Start it on the target. [default: as the source is now]"),
     ] = None,
+    bandwidth: Annotated[
+        str | None, typer.Option(metavar="LIMIT", help='Bytes a second: 50M, or "08:00,50M 19:00,off". [default: off]')
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is over, or needs a human (exit 5).")] = False,
     output: OutputAs = Output.TABLE,
     config: Config = None,
@@ -98,6 +101,7 @@ def start(
         "power_off": power_off and power_off.value,
         "power_off_patience": power_off_patience,
         "start_target": start_target,
+        "bandwidth": bandwidth,
     }
 
     from starter.beginning import request_of

@@ -1,5 +1,10 @@
-"""`ferry pause`, `resume`, `sync-now`: the copying's pace, while the VM runs."""
+"""`ferry pause`, `resume`, `sync-now`, `limit`: the copying's pace, while the VM runs."""
 
+from typing import Annotated
+
+import typer
+
+from contracts.errors import FerryError
 from contracts.names import Message
 from starter.commands._telling import tell_workflow
 from starter.options import Config, Note, OutputAs, Source, Vm, Who
@@ -67,3 +72,34 @@ def sync_now(
 
     said = Steer(who=speaker(who), note=note)
     tell_workflow(Message.SYNC_NOW, said, vm=vm, source=source, config=config, output=output)
+
+
+def limit(
+    vm: Vm,
+    bandwidth: Annotated[
+        str, typer.Argument(metavar="LIMIT", help='50M, off, or by the clock: "08:00,50M 19:00,off".')
+    ],
+    who: Who = None,
+    source: Source = None,
+    output: OutputAs = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Copy this VM no faster than that, from the next second on: bytes a second, K, M and G as powers of 1024.
+
+    \b
+    Examples:
+      ferry limit web01 50M
+      ferry limit web01 off
+      ferry limit web01 "Mon-08:00,20M Fri-19:00,off"
+
+    The clock is the worker's. The limit also holds in the cutover: a slow final pass is a long downtime.
+    """
+    from contracts.migration import SetLimits
+    from starter.sending import speaker
+
+    try:
+        said = SetLimits(who=speaker(who), bandwidth=bandwidth)
+    except ValueError as error:
+        told = str(error).splitlines()[2].strip().removeprefix("Value error, ").partition(" [type=")[0]
+        raise FerryError("request.invalid", told) from None
+    tell_workflow(Message.SET_LIMITS, said, vm=vm, source=source, config=config, output=output)

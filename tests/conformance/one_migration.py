@@ -25,6 +25,8 @@ from contracts.steps import (
     FreezeOrder,
     PowerOffOrder,
     ProofOrder,
+    ProofPart,
+    ProofReport,
     SealOrder,
     Shell,
     SourceOrder,
@@ -132,6 +134,18 @@ class OneMigration:
         """Hard."""
         await _run(self._at_source.power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
 
+    async def read_back(self, part: ProofPart, snapshot_vdi: str = "") -> ProofReport:
+        """A proof of the target; of the VDI itself where no snapshot is named."""
+        [disk] = self.shell.disks
+        order = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=snapshot_vdi or disk.vdi, part=part)
+        report = await _run(self._proofs.prove_target, order)
+        assert isinstance(report, ProofReport)
+        return report
+
+    def flip(self, offset: int) -> None:
+        """One bit of the VDI's file, behind everybody's back."""
+        self.pool.flip(self.shell.disks[0].vdi, offset)
+
     async def verdict(self) -> Verdict:
         """Both proofs, and the files. Power is off and the last pass is done."""
         final = await self.freeze(final=True)
@@ -161,6 +175,7 @@ def one_migration(
     mounted: bool = False,
     export: str = "",
     vddk: dict[str, str] | None = None,
+    purpose: str = "",
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -168,13 +183,18 @@ def one_migration(
         mounted: whether ferry.toml names the datastore's folder.
         export: what it names instead.
         vddk: what it says of VDDK.
+        purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
     said = {"name": "web01", "power": "on", "disks": [{"size_mib": size_mib, "datastore": datastore}]}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
-    with running_vcenter(folder / "vc", said, speed=10) as vcenter, pool_and_target(folder / "pool", speed=10) as both:
+    lan = [{"name": "lan", "purpose": purpose}]
+    with (
+        running_vcenter(folder / "vc", said, speed=10) as vcenter,
+        pool_and_target(folder / "pool", speed=10, networks=lan) as both,
+    ):
         pool, target = both
         config = SourceConfig(
             url=vcenter.url,

@@ -62,6 +62,8 @@ class ScriptedSteps:
         self.warm = True
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
+        self.reads_between = self.hold_target_proof = False
+        self.allocated = 1 << 20
         self.proofs_that_differ = 0
         """The next proofs of the target do not hold; those after them do."""
         self.source_proof_holds = True
@@ -167,7 +169,7 @@ class ScriptedSteps:
         first = order.pass_no == 1
         return CopyReport(
             disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else "delta",
-            bytes_planned=1 << 20, bytes_sent=1 << 20,
+            bytes_planned=self.allocated, bytes_sent=1 << 20,
         )  # fmt: skip
 
     @activity.defn
@@ -250,6 +252,11 @@ class ScriptedSteps:
     @activity.defn
     async def prove_target(self, order: ProofOrder) -> ProofReport:
         self._do("prove_target", order)
+        if order.part == "between" and not self.reads_between:
+            return ProofReport(disk_id=DISK, holds=True, made=False)
+        while self.hold_target_proof:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
         holds = self.proof_holds and not self.proofs_that_differ
         self.proofs_that_differ = max(0, self.proofs_that_differ - 1)
         return ProofReport(disk_id=DISK, holds=holds, differences=() if holds else (4096,))

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 
 from contracts.migration import Report, Status
 from contracts.names import MIGRATE_VM, QUEUE, TRANSFER_QUEUE, Phase
-from contracts.steps import Check
+from contracts.steps import Check, ProofOrder
 from tests.workflows.scripted_steps import ScriptedSteps
 from workflows.migrate_vm import MigrateVm
 
@@ -92,7 +92,7 @@ async def migration(temporal_client: Client, cached_workflows: int) -> AsyncIter
     made = Migration(temporal_client, steps)
     async with workflows, bytes_mover:
         yield made
-        steps.hold_copies = steps.hold_source_proof = steps.hold_preflight = False
+        steps.hold_copies = steps.hold_source_proof = steps.hold_preflight = steps.hold_target_proof = False
         steps.hold_power_off = steps.dies_when_cut = False
         if hasattr(made, "handle"):
             description = await made.handle.describe()
@@ -135,7 +135,7 @@ async def test_a_human_decides_the_cutover_and_deltas_go_on_until_then(migration
         ("approve", {"approval_ticket": "stale", "who": "ann"}, "message.stale_ticket"),
         ("rollback", {"who": "ann"}, "message.wrong_phase"),
         ("retry", {"who": "ann"}, "message.wrong_phase"),
-        ("set_limits", {"bytes_per_second": 1}, "not_yet"),
+        ("set_limits", {"who": "ann"}, "request.invalid"),
     ],
 )
 async def test_a_message_that_does_not_fit_is_refused_with_its_code(migration, name, said, code):
@@ -147,6 +147,25 @@ async def test_a_message_that_does_not_fit_is_refused_with_its_code(migration, n
 
     assert isinstance(refused.value.cause, ApplicationError)
     assert refused.value.cause.type == code
+
+
+async def test_another_limit_cuts_the_copy_which_goes_on_with_it_in_the_same_pass(migration):
+    migration.steps.hold_copies = True
+    await migration.start(delta_interval="1h", bandwidth="1M")
+    await migration.until(lambda status: "copy_disk" in migration.steps.said)
+    assert migration.steps.ordered["copy_disk"].bandwidth == "1M"
+
+    await migration.update("set_limits", {"who": "ann", "bandwidth": "08:00,50M 19:00,off"})
+    await migration.until(lambda status: migration.steps.said.count("copy_disk") == 2)
+    assert migration.steps.ordered["copy_disk"].bandwidth == "08:00,50M 19:00,off"
+    await migration.update("set_limits", {"bandwidth": "off"})
+    await migration.until(lambda status: migration.steps.said.count("copy_disk") == 3)
+    migration.steps.hold_copies = False
+
+    status = await migration.until_phase(Phase.AWAITING_APPROVAL)
+    assert status.bandwidth == "off"
+    assert (status.passes[0].pass_no, status.passes[0].complete) == (1, True)
+    assert migration.steps.said.count("freeze") == len(status.passes), "no pass more for it"
 
 
 async def test_an_unknown_field_in_a_message_is_refused(migration):
@@ -246,6 +265,66 @@ async def test_a_target_that_is_not_what_was_sent_is_never_started(migration):
     assert failed.value.cause.type == "verify.target_differs"
     assert "start_target" not in migration.steps.said
     assert migration.steps.power.value == "on"
+
+
+A_GOOD_DEAL = 200 << 20
+"""Bytes of which the read-back takes longer, at the pace of these passes, than a tight budget has."""
+
+
+def parts(steps):
+    return [said.part for said in steps.orders if isinstance(said, ProofOrder) and said.snapshot_vdi]
+
+
+async def test_where_the_downtime_has_no_time_most_of_the_proof_is_made_while_the_source_runs(migration):
+    migration.steps.allocated = A_GOOD_DEAL
+    migration.steps.reads_between = True
+    await migration.start(approval="auto", downtime_budget="31s")  # no more than shutdown and start take
+
+    report = await migration.report()
+
+    assert report.proof_target_is_sent == "holds"
+    assert parts(migration.steps) == ["between", "since"]
+    said = migration.steps.said
+    assert said.index("prove_target") < said.index("power_off_source")
+    assert said.index("snapshot_target") < len(said) - 1 - said[::-1].index("prove_target") < said.index("start_target")
+
+
+async def test_where_the_pool_reads_no_ranges_the_proof_comes_after_the_start(migration):
+    migration.steps.allocated = A_GOOD_DEAL
+    await migration.start(approval="auto", downtime_budget="31s", max_passes=2)
+
+    report = await migration.report()
+
+    assert report.proof_target_is_sent == "holds"
+    assert parts(migration.steps) == ["between", "whole"]
+    said = migration.steps.said
+    assert said.index("start_target") < len(said) - 1 - said[::-1].index("prove_target")
+
+
+async def test_what_the_reading_between_passes_finds_is_sent_by_a_pass_at_once(migration):
+    migration.steps.allocated = A_GOOD_DEAL
+    migration.steps.reads_between = True
+    migration.steps.proofs_that_differ = 1
+    await migration.start(downtime_budget="31s", delta_interval="1h")
+
+    status = await migration.until(lambda status: parts(migration.steps)[:2] == ["between", "between"])
+
+    first, second = (number for number, step in enumerate(migration.steps.said) if step == "prove_target")
+    assert migration.steps.said[first + 1 : second] == ["freeze", "copy_disk", "seal"]
+    assert len(status.passes) >= 2
+
+
+async def test_the_reading_between_passes_gives_way_to_whatever_somebody_wants(migration):
+    migration.steps.allocated = A_GOOD_DEAL
+    migration.steps.reads_between = migration.steps.hold_target_proof = True
+    await migration.start(downtime_budget="31s", delta_interval="1h")
+    await migration.until(lambda status: "prove_target" in migration.steps.said)
+    passes = migration.steps.said.count("seal")
+
+    await migration.update("sync_now", {"who": "ann"})
+
+    await migration.until(lambda status: migration.steps.said.count("seal") > passes)
+    migration.steps.hold_target_proof = False
 
 
 async def test_what_a_proof_finds_is_sent_again_and_proven_again(migration):

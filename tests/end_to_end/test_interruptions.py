@@ -116,3 +116,28 @@ def test_a_pass_that_is_paused_half_way_is_owed_and_the_source_thawed_meanwhile(
         report = migration.done()
         assert report["bytes_sent_again"] == 0
         assert not report["pass_list"][0]["complete"]
+
+
+def test_a_limit_is_kept_and_lifted_while_it_copies_and_nothing_is_sent_twice(tmp_path, dev_server, inventory):
+    with programs(tmp_path, dev_server.address) as running:
+        running.lab(inventory)
+        running.worker()
+        migration = Watched(running)
+        migration.say("start", "web01", "--delta-interval", "1h", "--segment-bytes", "8MiB", "--bandwidth", "2M")
+        migration.until_bytes_flow(mib=1)
+        began, before = time.monotonic(), running.xapi("stats")["bytes_written"]
+        time.sleep(4)
+        slow = (running.xapi("stats")["bytes_written"] - before) / (time.monotonic() - began)
+        assert 1 * MIB < slow < 2.6 * MIB, f"{slow / MIB:.1f} MiB/s"
+        assert migration.shown()["bandwidth"] == "2M"
+
+        began = time.monotonic()
+        migration.say("limit", "web01", "off")
+        migration.until(lambda seen: seen.get("phase") == "awaiting-approval")
+        assert time.monotonic() - began < 10, "the rest alone would take that long at 2 MiB/s"
+        refused = running.ferry("limit", "web01", "fast")
+        assert refused.returncode == 2, refused
+        assert "write 50M" in refused.stderr
+
+        migration.say("approve", "web01", "--yes")
+        assert migration.done()["bytes_sent_again"] == 0

@@ -38,6 +38,7 @@ from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
+from workflows.verify_vm import VerifyVm
 
 GRACE = timedelta(seconds=5)
 """After SIGTERM: activities cut their segment and hand over within it."""
@@ -119,7 +120,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect], activities=light,
+            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm], activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

@@ -41,6 +41,12 @@ class TargetActivities:
         return await self._step(lambda: target.snapshot_shell(order.vm, order.errand))
 
     @activity.defn
+    async def find_snapshot(self, order: ShellRef) -> SnapshotReport:
+        """The pre-start snapshot, if nobody has removed it."""
+        target = self._systems.target(order.errand.target)
+        return await self._step(lambda: target.find_snapshot(order.vm, order.errand))
+
+    @activity.defn
     async def diverge_target(self, order: ShellRef) -> None:
         """Note in the store, for all disks, that the target is about to be started (SAFETY 16, 18)."""
         await self._step(lambda: self._diverge(order))

@@ -270,6 +270,7 @@ class Report(Contract):
     source: str = ""
     target: str = ""
     migration: str = ""
+    errand: Errand | None = Field(default=None, description="by which `ferry verify` finds the disks again")
     target_vm: str = ""
     passes: int = 0
     bytes_allocated: int = 0

@@ -8,6 +8,8 @@ TRANSFER_QUEUE = "ferry-transfer"
 """Activities that move bytes."""
 
 MIGRATE_VM = "MigrateVm"
+VERIFY_VM = "VerifyVm"
+"""The workflow behind `ferry verify`."""
 INSPECT = "Inspect"
 """The short workflow behind `ferry inventory` and `ferry doctor`."""
 

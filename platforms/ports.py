@@ -154,6 +154,10 @@ class Target(Protocol):
         """Write a higher epoch into the shell's mark; a lower one is ignored."""
         ...
 
+    def find_snapshot(self, vm: str, errand: Errand) -> SnapshotReport:
+        """The pre-start snapshot that was taken. Raises ``verify.snapshot_gone``."""
+        ...
+
     def snapshot_shell(self, vm: str, errand: Errand) -> SnapshotReport:
         """The pre-start snapshot; the one made before is found again."""
         ...

@@ -19,6 +19,7 @@ from starter.commands import (
     starting,
     steering,
     templates,
+    verifying,
 )
 
 app = typer.Typer(
@@ -82,5 +83,6 @@ app.command("limit", short_help="Copy no faster than that.")(steering.limit)
 app.command("retry", short_help="Try again what needed a human.")(answering.retry)
 app.command("cancel", short_help="Stop a migration.")(cancelling.cancel)
 app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
+app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
 app.command("explain", short_help="What an error code means.")(explaining.explain)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

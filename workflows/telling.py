@@ -84,6 +84,7 @@ def report_of(
         source=request.source,
         target=request.target,
         migration=state.errand.migration if state.errand else "",
+        errand=state.errand,
         target_vm=state.shell.vm if state.shell and outcome == "done" else "",
         passes=len(state.passes),
         bytes_allocated=state.bytes_allocated,

@@ -61,6 +61,7 @@ TIMINGS: dict[str, Timing] = {
     "make_shell": Timing(timedelta(hours=1)),
     "remove_shell": Timing(timedelta(hours=1)),
     "snapshot_target": Timing(timedelta(hours=1)),
+    "find_snapshot": _LOOK,
     "diverge_target": _LOOK,
     "unblock_target": _LOOK,
     "block_target": _LOOK,

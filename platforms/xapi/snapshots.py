@@ -19,11 +19,7 @@ def snapshot_shell(api: Connection, uuid: str, errand: Errand) -> SnapshotReport
     is replaced: what it holds is no longer what is about to start.
     """
     vm = vm_ref(api, uuid)
-    vdis = {
-        vbd["VDI"]: record
-        for vbd in disk_vbds(api, vm).values()
-        for record in records_of(api, "VDI", [vbd["VDI"]]).values()
-    }
+    vdis = _vdis(api, vm)
     state = _state(vdis)
     for ref, record in our_snapshots(api, vm, errand.migration).items():
         if record["other_config"].get(SNAPSHOT_KEY) == state:
@@ -33,6 +29,14 @@ def snapshot_shell(api: Connection, uuid: str, errand: Errand) -> SnapshotReport
     put(api, "VM", vm, SNAPSHOT_KEY, state)
     ref = api.call("VM.snapshot", vm, NAME, patience=LONG_CALL_SECONDS)
     return _report(api, api.call("VM.get_record", ref), vdis)
+
+
+def find_snapshot(api: Connection, uuid: str, errand: Errand) -> SnapshotReport:
+    """The one that was taken, whatever the VM has become since. Raises ``verify.snapshot_gone``."""
+    vm = vm_ref(api, uuid)
+    for record in our_snapshots(api, vm, errand.migration).values():
+        return _report(api, record, _vdis(api, vm))
+    raise FerryError("verify.snapshot_gone", f"the snapshot {NAME} of {errand.vm} was removed")
 
 
 def our_snapshots(api: Connection, vm: str, migration: str) -> dict[str, Record]:
@@ -51,6 +55,14 @@ def remove_snapshot(api: Connection, ref: str, record: Record) -> None:
         if api.call("VDI.get_is_a_snapshot", vdi):
             vanish(api, "VDI.destroy", vdi)
     vanish(api, "VM.destroy", ref)
+
+
+def _vdis(api: Connection, vm: str) -> dict[str, Record]:
+    return {
+        vbd["VDI"]: record
+        for vbd in disk_vbds(api, vm).values()
+        for record in records_of(api, "VDI", [vbd["VDI"]]).values()
+    }
 
 
 def _state(vdis: dict[str, Record]) -> str:

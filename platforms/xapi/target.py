@@ -12,7 +12,7 @@ from platforms.xapi.lookup import disk_vbds, vm_ref
 from platforms.xapi.nbd_ranges import VdiRanges, open_ranges
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
-from platforms.xapi.snapshots import our_snapshots, snapshot_shell
+from platforms.xapi.snapshots import find_snapshot, our_snapshots, snapshot_shell
 from platforms.xapi.vdi import VdiTarget
 
 
@@ -60,6 +60,10 @@ class XapiTarget:
     def raise_epoch(self, vm: str, mark: OwnerMark) -> None:
         """Refuse steps that were ordered before."""
         power.raise_epoch(self._api, vm, mark)
+
+    def find_snapshot(self, vm: str, errand: Errand) -> SnapshotReport:
+        """The pre-start snapshot that was taken."""
+        return find_snapshot(self._api, vm, errand)
 
     def snapshot_shell(self, vm: str, errand: Errand) -> SnapshotReport:
         """The pre-start snapshot."""

@@ -71,6 +71,7 @@ class StateFile:
             "userdevice": vbd["userdevice"],
             "vdi": vdi["uuid"],
             "file": str(pool.vdi_file(vbd["VDI"])),
+            "snapshot_vdi": pool.db.get("VDI", snapshots[-1])["uuid"] if snapshots else None,
             "snapshot_file": str(pool.vdi_file(snapshots[-1])) if snapshots else None,
             "source_disk": vdi["other_config"].get("ferry.source_disk"),
         }

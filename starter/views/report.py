@@ -68,8 +68,8 @@ def _disks(disks: tuple[DiskReport, ...]) -> RenderableType:
                 size(each.capacity),
                 each.vdi,
                 each.transport or DASH,
-                _proof(each.proof_target_is_sent),
-                _proof(each.proof_target_is_source),
+                proof_told(each.proof_target_is_sent),
+                proof_told(each.proof_target_is_source),
             )
             for each in disks
         ],
@@ -77,7 +77,8 @@ def _disks(disks: tuple[DiskReport, ...]) -> RenderableType:
     )
 
 
-def _proof(proof: ProofReport | None) -> str:
+def proof_told(proof: ProofReport | None) -> str:
+    """One proof of one disk in a word or two."""
     if proof is None:
         return DASH
     if proof.holds:

@@ -97,3 +97,31 @@ def _report(running, vm: str) -> dict:
 
     running.until(over, "worker", 120)
     return json.loads(running.ferry("status", vm, "-o", "json").stdout)["report"]
+
+
+def test_a_finished_migration_is_proven_again_and_what_has_changed_since_is_named(disk, dev_server):
+    with programs(disk, dev_server.address) as running:
+        running.lab(inventory(disk, {"web01": "nfs1"}, writes=0))
+        running.worker()
+        migration = Watched(running)
+        migration.say("start", "web01", "--delta-interval", "1h")
+        migration.until(lambda seen: seen.get("phase") == "awaiting-approval")
+        early = running.ferry("verify", "web01")
+        assert early.returncode == 2, early
+        assert "only a migration that is done" in early.stderr
+        migration.say("approve", "web01", "--yes")
+        migration.done()
+
+        again = running.ferry("verify", "web01", "-o", "json")
+        assert again.returncode == 0, again.stderr
+        found = json.loads(again.stdout)
+        assert [each["holds"] for each in (*found["target"], *found["source"])] == [True, True]
+        source = running.vcenter("state")["web01"]
+        assert (source["power"], source["snapshots"]) == ("poweredOff", [])
+        assert "ferry.migration" not in source["extra_config"], "nothing of ours stays"
+
+        [target] = running.pool()["web01"]["disks"]
+        running.xapi("flip", vdi=target["snapshot_vdi"], offset=3 * MIB + 7)
+        changed = running.ferry("verify", "web01")
+        assert changed.returncode == 7
+        assert str(3 * MIB) in changed.stdout

@@ -1,0 +1,139 @@
+"""``VerifyVm``: the two proofs of a finished migration, made again. It changes nothing that stays."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from contracts.migration import Report
+    from contracts.names import VERIFY_VM
+    from contracts.steps import (
+        Errand,
+        Freeze,
+        FreezeOrder,
+        ProofOrder,
+        ProofReport,
+        ShellDisk,
+        ShellRef,
+        SnapshotReport,
+        SourceOrder,
+    )
+    from contracts.verification import VerifyReport, VerifyRequest
+    from workflows.stepping import StepFailed, heard, order
+
+_STORED = type(None)
+_GONE = frozenset({"verify.snapshot_gone", "xapi.shell_broken"})
+_SOURCE_GONE = frozenset({"vm.gone", "vsphere.powered_on_again", "vm.already_migrating"})
+FREEZE_NO = 1_000_000
+"""The number of its freeze: no pass ever has it."""
+
+
+@workflow.defn(name=VERIFY_VM, failure_exception_types=[ValidationError])
+class VerifyVm:
+    """Target, then source. What is no longer there to be compared is a note, not a failure."""
+
+    @workflow.run
+    async def run(self, request: VerifyRequest) -> VerifyReport:
+        """Prove it again."""
+        report = request.report
+        if report.errand is None or not report.disks or report.outcome != "done":
+            raise ApplicationError(
+                f"the migration of {report.vm or 'that VM'} ended {report.outcome!r}: only a done one is verified",
+                type="request.invalid", non_retryable=True,
+            )  # fmt: skip
+        notes: list[str] = []
+        try:
+            target = await self._target(report, report.errand, notes)
+            source = await self._source(report, report.errand, notes)
+        except StepFailed as failure:
+            raise ApplicationError(failure.message, type=failure.code, non_retryable=True) from failure
+        made = [*target, *source]
+        return VerifyReport(
+            vm=report.vm, migration=report.migration, target=target, source=source, notes=tuple(notes),
+            holds=bool(made) and all(each.holds for each in made),
+        )  # fmt: skip
+
+    async def _target(self, report: Report, errand: Errand, notes: list[str]) -> tuple[ProofReport, ...]:
+        ref = ShellRef(errand=errand, vm=report.target_vm)
+        try:
+            snapshot = await heard(order("find_snapshot", ref, SnapshotReport, summary="the pre-start snapshot"))
+        except StepFailed as failure:
+            if failure.code not in _GONE:
+                raise
+            notes.append(f"the target cannot be compared any more: {failure.message}")
+            return ()
+        return await _all(
+            "prove_target",
+            [
+                ProofOrder(errand=errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi])
+                for disk in _disks(report)
+            ],
+        )
+
+    async def _source(self, report: Report, errand: Errand, notes: list[str]) -> tuple[ProofReport, ...]:
+        said = SourceOrder(errand=errand)
+        try:
+            await heard(order("claim_source", said, _STORED, summary="the source is ours meanwhile"))
+        except StepFailed as failure:
+            if failure.code not in _SOURCE_GONE:
+                raise
+            notes.append(f"the source cannot be compared any more: {failure.message}")
+            return ()
+        try:
+            freeze = await heard(
+                order("freeze", FreezeOrder(errand=errand, pass_no=FREEZE_NO, final=True), Freeze, summary="freeze")
+            )
+            return await _all(
+                "prove_source",
+                [ProofOrder(errand=errand, target_disk=disk, freeze=freeze) for disk in _disks(report)],
+            )
+        except StepFailed as failure:
+            if failure.code not in _SOURCE_GONE:
+                raise
+            notes.append(f"the source cannot be compared any more: {failure.message}")
+            return ()
+        finally:
+            await _in_any_case(self._let_go(said))
+
+    async def _let_go(self, said: SourceOrder) -> None:
+        for name in ("thaw", "release_source"):
+            await heard(order(name, said, _STORED))
+
+
+async def _in_any_case(work: Awaitable[None]) -> None:
+    """Also when the workflow is cancelled meanwhile: nothing of ours stays on the source."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+async def _all(name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
+    handles = [
+        order(name, said, ProofReport, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}") for said in orders
+    ]
+    proofs, failure = [], None
+    for handle in handles:
+        try:
+            proofs.append(await heard(handle))
+        except StepFailed as failed:
+            failure = failure or failed
+    if failure is not None:
+        raise failure
+    return tuple(proofs)
+
+
+def _disks(report: Report) -> list[ShellDisk]:
+    return [
+        ShellDisk(
+            disk_id=each.disk_id, slot=each.slot, vdi=each.vdi, userdevice="", capacity=each.capacity,
+            virtual_size=each.capacity, prezeroed=False,
+        )
+        for each in report.disks
+    ]  # fmt: skip

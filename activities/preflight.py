@@ -93,7 +93,7 @@ def machine_checks(machine: Machine, migration: str) -> list[Check]:
         say("preflight.suspended", "blocker", f"{machine.name} is suspended")
     if machine.foreign_snapshots:
         names = ", ".join(machine.foreign_snapshots[:5])
-        say("transport.none", "blocker", f"{machine.name} has snapshots that are not Ferry's: {names}")
+        say("vsphere.foreign_snapshot", "warning", f"{machine.name} has snapshots that are not Ferry's: {names}")
     if machine.needs_consolidation:
         say("vsphere.consolidation_needed", "blocker", f"{machine.name} has disks that need consolidation")
     if not machine.change_tracking_supported:

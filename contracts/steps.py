@@ -158,6 +158,7 @@ class Freeze(Contract):
     final: bool = False
     disks: tuple[FrozenDisk, ...]
     taken_at: datetime | None = None
+    foreign: tuple[str, ...] = Field(default=(), description="refs of other people's snapshots that were there")
 
 
 class CopyOrder(Contract):

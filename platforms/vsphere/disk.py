@@ -8,7 +8,7 @@ from contracts.errors import FerryError
 from contracts.steps import Freeze, FrozenDisk
 from disks.extents import Extent
 from platforms.vsphere.changes import changed_areas
-from platforms.vsphere.landmark import Landmark, distrust
+from platforms.vsphere.landmark import PRESENT, Landmark, distrust
 from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.ladder import Ladder
@@ -87,7 +87,7 @@ class FrozenVsphereDisk:
     def allocated(self) -> list[Extent]:
         """By change tracking's ``*``, else as the transport tells; the whole disk where neither can (NFS)."""
         whole = self._told_by_transport() or [Extent(0, self.capacity)]
-        if not self._disk.change_id:
+        if not self._disk.change_id or Landmark.parse(self._disk.change_id).foreign.endswith(PRESENT):
             return whole
         try:
             return changed_areas(self._query, "*", self.capacity)

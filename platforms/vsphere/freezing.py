@@ -8,7 +8,7 @@ from pyVmomi import vim
 from contracts.errors import FerryError
 from contracts.steps import Errand, Freeze, FrozenDisk
 from platforms.vsphere import inventory
-from platforms.vsphere.landmark import Landmark
+from platforms.vsphere.landmark import PRESENT, Landmark
 from platforms.vsphere.located import Located
 from platforms.vsphere.marks import foreign_met, note_foreign
 from platforms.vsphere.properties import read_all, read_one
@@ -21,7 +21,7 @@ def freeze(session: Session, ladder: Ladder, vm: Located, errand: Errand, pass_n
     """See :meth:`platforms.ports.Source.freeze`."""
     settled(session, vm)
     properties = vm.properties(session)
-    _no_foreign_snapshot(session, vm, properties, errand.migration)
+    foreign = _foreign(session, vm, properties, errand.migration)
     if final:
         _is_off(vm, properties)
     snapshot = _adoptable(properties, errand.migration, pass_no) if not final else None
@@ -35,8 +35,9 @@ def freeze(session: Session, ladder: Ladder, vm: Located, errand: Errand, pass_n
         pass_no=pass_no,
         snapshot=snapshot._moId if snapshot is not None else None,
         final=final,
-        disks=tuple(_frozen_disks(session, vm, devices, snapshot is not None, foreign_met(properties))),
+        disks=tuple(_frozen_disks(session, vm, devices, snapshot is not None, _told(properties, foreign))),
         taken_at=datetime.now(UTC),
+        foreign=tuple(foreign),
     )
     if final:
         _is_off(vm, vm.properties(session))  # the change ids count only if nobody started it meanwhile
@@ -64,15 +65,15 @@ def check_freeze(session: Session, vm: Located, freeze: Freeze) -> None:
     if freeze.final:
         _is_off(vm, properties)
     known = [each.snapshot._moId for each in inventory.snapshots_of(properties)]
-    wanted = [freeze.snapshot] if freeze.snapshot is not None else []
-    thawed = freeze.final and not known
+    wanted = [*freeze.foreign, *([freeze.snapshot] if freeze.snapshot is not None else [])]
+    thawed = freeze.final and freeze.snapshot is not None and known == list(freeze.foreign)
     if known != wanted and not thawed:
         raise FerryError("vsphere.freeze_void", f"the snapshots are {known or 'none'}, they were {wanted or 'none'}")
     chains = _chains(session, vm)
     present = {disk.key: disk for disk in _disks_among(properties["config.hardware.device"])}
     for disk in freeze.disks:
         found = tuple(path for path, _ in chains.get(disk.key, []))
-        if found != (disk.chain[:1] if thawed else disk.chain):
+        if found != (disk.chain[:-1] if thawed else disk.chain):
             raise FerryError("vsphere.freeze_void", f"the chain of {disk.slot} is not what it was")
         if freeze.snapshot is None and disk.change_id:
             now = getattr(present[disk.key].backing, "changeId", None) if disk.key in present else None
@@ -86,14 +87,20 @@ def _is_off(vm: Located, properties: dict[str, Any]) -> None:
         raise FerryError("vsphere.powered_on_again", f"{vm.name} is on, and had to be off")
 
 
-def _no_foreign_snapshot(session: Session, vm: Located, properties: dict[str, Any], migration: str) -> None:
+def _foreign(session: Session, vm: Located, properties: dict[str, Any], migration: str) -> list[str]:
+    """Refs of other people's snapshots, noted for the passes to come: their chain is read through (SAFETY 8)."""
     foreign = [each for each in inventory.snapshots_of(properties) if inventory.migration_of(each) != migration]
     if foreign:
         owner = inventory.owner_of(inventory.extra_config(properties))
         if owner is not None and owner.migration == migration:
             note_foreign(session, vm, properties, foreign)
-        names = ", ".join(each.name for each in foreign[:5])
-        raise FerryError("vsphere.foreign_snapshot", f"{vm.name} has snapshots that are not ours: {names}")
+    return [each.snapshot._moId for each in foreign]
+
+
+def _told(properties: dict[str, Any], present: list[str]) -> str:
+    """What a landmark keeps of them: all that were met, and that some are there now."""
+    met = set(foreign_met(properties).split()) | set(present)
+    return " ".join([*sorted(met), *([PRESENT] if present else [])])
 
 
 def _still_ours(session: Session, vm: Located, errand: Errand) -> None:

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from contracts.errors import FerryError
 
+PRESENT = "+"
+"""Ends the list of other people's snapshots where some of them are there now."""
+
 
 class Landmark(NamedTuple):
     """What a delta is counted from.
@@ -61,4 +64,6 @@ def distrust(then: Landmark, now: Landmark) -> str:
         return "the uuid part of the change id differs: tracking was reset"
     if int(last) < int(first):
         return "the change id went backwards: the machine was reverted"
+    if now.foreign.endswith(PRESENT):
+        return "a snapshot that is not ours is there"
     return next((told for name, told in _SAME.items() if getattr(then, name) != getattr(now, name)), "")

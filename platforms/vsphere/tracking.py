@@ -24,6 +24,8 @@ def switch_on(session: Session, vm: Located) -> bool:
     settled(session, vm)
     properties = vm.properties(session)
     if not (properties.get("config.changeTrackingEnabled") and _all_tracked(properties)):
+        if _foreign(properties):
+            return False  # begun under snapshots, the leaf is not tracked as it should be (vsphere.md §2): we compare
         _begin(session, vm, properties)
         properties = vm.properties(session)
         if not _all_tracked(properties):
@@ -38,13 +40,15 @@ def switch_off(session: Session, vm: Located) -> None:
         reconfigure(session, vm, spec, "switch change tracking off")
 
 
+def _foreign(properties: dict[str, Any]) -> bool:
+    owner = inventory.owner_of(inventory.extra_config(properties))
+    migration = owner.migration if owner is not None else ""
+    return any(inventory.migration_of(each) != migration for each in inventory.snapshots_of(properties))
+
+
 def _begin(session: Session, vm: Located, properties: dict[str, Any]) -> None:
     owner = inventory.owner_of(inventory.extra_config(properties))
     migration = owner.migration if owner is not None else ""
-    foreign = [each.name for each in inventory.snapshots_of(properties) if inventory.migration_of(each) != migration]
-    if foreign:
-        # Begun under snapshots, the leaf is not tracked as it should be (vsphere.md §2).
-        raise FerryError("vsphere.foreign_snapshot", f"{vm.name} has snapshots that are not ours: {foreign[0]}")
     thaw(session, vm, migration)
     was_off = not properties.get("config.changeTrackingEnabled")
     spec = vim.vm.ConfigSpec(

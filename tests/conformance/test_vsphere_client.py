@@ -210,10 +210,15 @@ def test_a_freeze_removes_an_older_snapshot_of_ours_before_it_makes_its_own(vcen
     assert vcenter.state()["web01"]["snapshots"] == ["ferry-01234567-p2"]
 
 
-def test_somebody_elses_snapshot_is_neither_read_through_nor_removed(vcenter, source, machine):
+def test_somebody_elses_snapshot_is_read_through_and_never_removed(vcenter, source, machine):
     vcenter.do("web01", "snapshot", name="nightly backup")
 
-    assert refused(source.freeze, machine.machine_id, ERRAND, 1, final=False) == "vsphere.foreign_snapshot"
+    frozen = source.freeze(machine.machine_id, ERRAND, 1, final=False)
+
+    assert len(frozen.foreign) == 1
+    assert {disk.transport for disk in frozen.disks} == {"nfc"}
+    assert "its chain has 3 links" in frozen.disks[0].reason
+    source.check_freeze(machine.machine_id, frozen)
     source.thaw(machine.machine_id, ERRAND.migration)
     assert vcenter.state()["web01"]["snapshots"] == ["nightly backup"]
     assert source.machine("web01").foreign_snapshots == ("nightly backup",)

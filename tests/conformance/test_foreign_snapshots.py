@@ -1,0 +1,58 @@
+"""Snapshots of other people: they stay, their chain is read through, and every pass compares (SAFETY 8, 11)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.one_migration import MIB, OneMigration, Verdict, one_migration
+
+HOLDS = Verdict(equal=True, target_is_sent=True, target_is_source=True)
+
+
+@pytest.fixture(params=["nfs1", "vmfs1"])
+def migration(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OneMigration]:
+    with one_migration(tmp_path, datastore=request.param) as migration:
+        migration.guest.write(0, b"boot" * 1024)
+        migration.guest.write(3 * MIB, b"data" * (MIB // 4))
+        yield migration
+
+
+async def test_one_that_was_there_before_stays_and_the_migration_goes_warm(migration: OneMigration) -> None:
+    migration.vcenter.do("web01", "snapshot", name="before the update")
+    migration.guest.write(5 * MIB, b"over" * 4096)
+    await migration.begin()
+    first = await migration.sync()
+    assert (first.kind, first.transport) == ("initial", "nfc")
+    migration.guest.write(5 * MIB + 512, b"new1" * 4096)
+    second = await migration.sync()
+    assert second.kind == "compare"
+    assert "not ours" in second.reason or "off for this disk" in second.reason
+    assert 0 < second.bytes_sent <= MIB, "no more than the blocks that differ"
+    migration.guest.write(7 * MIB, b"last" * 4096)
+    await migration.power_off()
+    await migration.sync(final=True)
+
+    assert await migration.verdict() == HOLDS
+    assert migration.vcenter.state()["web01"]["snapshots"][0] == "before the update"
+
+
+async def test_one_that_comes_and_goes_between_passes_makes_comparisons_and_then_deltas_again(
+    migration: OneMigration,
+) -> None:
+    await migration.begin()
+    await migration.sync()
+    migration.guest.write(5 * MIB, b"new1" * 4096)
+    migration.vcenter.do("web01", "snapshot", name="nightly backup")
+    migration.guest.write(6 * MIB, b"new2" * 4096)
+    assert (await migration.sync()).kind == "compare"
+    [theirs] = migration.vcenter.world.vm("web01").all_snapshots()
+    migration.vcenter.world.vm("web01").drop_snapshot(theirs)
+    migration.guest.write(6 * MIB, b"new3" * 4096)
+    assert (await migration.sync()).kind == "compare"
+    migration.guest.write(1 * MIB, b"new4" * 4096)
+    assert (await migration.sync()).kind == "delta"
+    await migration.power_off()
+    await migration.sync(final=True)
+
+    assert await migration.verdict() == HOLDS

@@ -133,7 +133,7 @@ class Copying:
                 except FerryError as error:
                     lost = error
                     break
-                if read is None or (sent and sent + _bytes(read.batch) > self.segment_bytes):
+                if read is None or (sent and sent + _bytes(read.batch) > self._most()):
                     break
                 batch = read.batch
                 if not self.allow(len(read.data), self.cut):
@@ -152,7 +152,7 @@ class Copying:
                 digests.update(read.digests)
                 upto = batch.upto
                 reading.pop()
-                if sent >= self.segment_bytes or time.monotonic() - began > SEGMENT_SECONDS:
+                if sent >= self._most() or time.monotonic() - began > SEGMENT_SECONDS:
                     break
             if writer is not None:
                 writer.terminate()
@@ -170,6 +170,10 @@ class Copying:
             self.ledger.passed_over(upto, digests, self.manifest)
         if lost is not None:
             raise lost
+
+    def _most(self) -> int:
+        most = self.target.most_per_segment
+        return self.segment_bytes if most is None else min(most, self.segment_bytes)
 
     def _reading_from(self, plan: Plan, position: int) -> ReadAhead:
         """Reading goes on over the borders of segments: a stream cannot be read twice, and no border costs a pause."""

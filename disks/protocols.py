@@ -138,6 +138,11 @@ class DiskTarget(Protocol):
         """Raises ``xapi.superseded`` when another writer's token is on the VDI."""
         ...
 
+    @property
+    def most_per_segment(self) -> int | None:
+        """Bytes that one segment may carry; None for as many as one likes. May become less with :meth:`begin`."""
+        ...
+
     def begin(self, token: str, label: str) -> SegmentWriter:
         """Make the task (named by the label), and open the PUT as far as its 200.
 

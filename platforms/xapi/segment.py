@@ -25,7 +25,9 @@ _HEADER = struct.Struct("<QI")
 class SegmentPut:
     """A :class:`disks.protocols.SegmentWriter`, on a connection that was answered with 200."""
 
-    def __init__(self, api: Connection, exchange: Exchange, task: tasks.Task, label: str, disk: ShellDisk) -> None:
+    def __init__(
+        self, api: Connection, exchange: Exchange | None, task: tasks.Task, label: str, disk: ShellDisk
+    ) -> None:
         self._api = api
         self._exchange = exchange
         self._task = task
@@ -75,7 +77,8 @@ class SegmentPut:
             record = tasks.ended(self._api, self._task.ref, patience)
         except FerryError as error:
             raise FerryError("xapi.segment_failed", error.message) from None
-        self._exchange.close()
+        if self._exchange is not None:
+            self._exchange.close()
         if record is None:
             raise FerryError("xapi.segment_failed", f"{self._label}: its task is lost, so nobody knows")
         if record["status"] != "success":
@@ -101,7 +104,8 @@ class SegmentPut:
     def abandon(self) -> None:
         """Reset the connection. Never raises."""
         self._over = True
-        self._exchange.reset()
+        if self._exchange is not None:
+            self._exchange.reset()
 
     def _blamed(self, error: FerryError) -> FerryError:
         """A full SR shows as an I/O error of the segment (xapi-receive.md), which sending again does not cure."""
@@ -118,9 +122,10 @@ class SegmentPut:
             return error
         return FerryError("xapi.sr_full", f"SR {record['name_label']} has {spoken_size(max(0, free))} left")
 
-    def _send(self, data: bytes | memoryview) -> None:
+    def _send(self, data: bytes | bytearray | memoryview) -> None:
         if not data:
             return
+        assert self._exchange is not None
         try:
             self._exchange.sock.sendall(data)
         except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from platforms.xapi.faults import XapiFailure, of_http, of_segment
 from platforms.xapi.lookup import vdi_ref
 from platforms.xapi.marks import TASK_DISK, TASK_RANGE, TASK_VDI, TASK_WRITER, WRITTEN_KEY, put
 from platforms.xapi.segment import SegmentPut
+from platforms.xapi.vhd_segment import MOST_GATHERED, VhdSegmentPut
 
 EVICTION_SECONDS = 20.0
 OUTCOMES = {"success": TaskOutcome.SUCCESS, "pending": TaskOutcome.PENDING, "cancelling": TaskOutcome.PENDING}
@@ -28,6 +29,7 @@ class VdiTarget:
         self._disk = disk
         self._address: str | None = None
         self._address_known = False
+        self._chunked = True
 
     @property
     def virtual_size(self) -> int:
@@ -79,21 +81,50 @@ class VdiTarget:
         config: dict[str, str] = self._api.call("VDI.get_other_config", vdi_ref(self._api, self._disk.vdi))
         return config
 
+    @property
+    def most_per_segment(self) -> int | None:
+        """Bytes; None for as many as one likes."""
+        return None if self._chunked else MOST_GATHERED
+
     def begin(self, token: str, label: str) -> SegmentPut:
-        """Make the task, note on the VDI that it is written, and open the PUT as far as its 200."""
+        """Make the task, note on the VDI that it is written, and open the PUT as far as its 200.
+
+        A host that refuses chunked raw is sent a VHD, whose PUT is opened at the segment's end.
+        """
+        if self._chunked:
+            try:
+                task, exchange = self._dialled(token, label)
+                return SegmentPut(self._api, exchange, task, label, self._disk)
+            except _NoChunked:
+                self._chunked = False
+        self.check_token(token)
+        task = self._task(token, label)
+        return VhdSegmentPut(self._api, lambda: self._dialled(token, label, task)[1], task, label, self._disk)
+
+    def _task(self, token: str, label: str) -> tasks.Task:
+        task = tasks.make_task(self._api, label, f"writer {token}", self._errand, self._marks(token))
+        try:
+            # Before the first byte: a VDI that may hold data is never destroyed as empty (SAFETY 22).
+            put(self._api, "VDI", vdi_ref(self._api, self._disk.vdi), WRITTEN_KEY, task.uuid)
+        except FerryError:
+            tasks.discard(self._api, task.ref)
+            raise
+        return task
+
+    def _dialled(self, token: str, label: str, given: tasks.Task | None = None) -> tuple[tasks.Task, Exchange]:
+        """A PUT that was answered with 200, and its task, which goes when there is no PUT."""
         for last in (False, True):
             self.check_token(token)
-            task = tasks.make_task(self._api, label, f"writer {token}", self._errand, self._marks(token))
             session = self._api.session()
+            task = given or self._task(token, label)
             try:
-                # Before the first byte: a VDI that may hold data is never destroyed as empty (SAFETY 22).
-                put(self._api, "VDI", vdi_ref(self._api, self._disk.vdi), WRITTEN_KEY, task.uuid)
                 exchange = self._open(task)
                 if exchange.status != 200:
                     exchange.close()
                     raise self._refused(label, exchange, task)
             except FerryError as error:
-                tasks.discard(self._api, task.ref)
+                if given is None or last or not isinstance(error, _SessionEnded):
+                    tasks.discard(self._api, task.ref)
                 if isinstance(error, _SessionEnded) and not last:
                     self._api.renew(session)
                     continue
@@ -105,7 +136,7 @@ class VdiTarget:
         except FerryError:
             exchange.reset()
             raise
-        return SegmentPut(self._api, exchange, task, label, self._disk)
+        return task, exchange
 
     def _marks(self, token: str) -> dict[str, str]:
         return {
@@ -116,7 +147,8 @@ class VdiTarget:
         }
 
     def _open(self, task: tasks.Task) -> Exchange:
-        query = {"vdi": self._disk.vdi, "format": "raw", "chunked": "true", "task_id": task.ref}
+        form = {"format": "raw", "chunked": "true"} if self._chunked else {"format": "vhd"}
+        query = {"vdi": self._disk.vdi, **form, "task_id": task.ref}
         if not self._address_known:
             self._address = backup_address(self._api, vdi_ref(self._api, self._disk.vdi))
             self._address_known = True
@@ -125,6 +157,8 @@ class VdiTarget:
     def _refused(self, label: str, exchange: Exchange, task: tasks.Task) -> FerryError:
         if exchange.status == 401:
             return _SessionEnded("xapi.busy", f"{label}: the session has ended")
+        if exchange.status == 404 and self._chunked:
+            return _NoChunked("xapi.busy", f"{label}: HTTP 404 for chunked raw")
         record = tasks.record_of(self._api, task.ref)
         if record is not None and record["error_info"] and exchange.status != 404:
             return of_segment(label, record["error_info"])
@@ -148,3 +182,7 @@ class VdiTarget:
 
 class _SessionEnded(FerryError):
     """The next attempt logs in anew."""
+
+
+class _NoChunked(FerryError):
+    """This host takes no chunked raw, or not this VDI: a VHD will tell."""

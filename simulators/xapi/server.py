@@ -105,7 +105,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
             return None
         vdi, task, form, rule = found
         chunked = "chunked" in self._said()
-        if "Transfer-Encoding" in self.headers or form not in ("raw", "vhd") or (chunked and form != "raw"):
+        refused = chunked and (form != "raw" or not self.server.pool.inventory.takes_chunked)
+        if "Transfer-Encoding" in self.headers or form not in ("raw", "vhd") or refused:
             self.server.pool.tasks.fail(task, ["INTERNAL_ERROR", "Cannot handle encoding"])
             return self._plain(404, b"")
         self._head(task)

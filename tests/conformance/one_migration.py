@@ -176,6 +176,7 @@ def one_migration(
     export: str = "",
     vddk: dict[str, str] | None = None,
     purpose: str = "",
+    takes_chunked: bool = True,
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -183,6 +184,7 @@ def one_migration(
         mounted: whether ferry.toml names the datastore's folder.
         export: what it names instead.
         vddk: what it says of VDDK.
+        takes_chunked: whether the pool does.
         purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
     (folder / "vc").mkdir(parents=True)
@@ -193,7 +195,7 @@ def one_migration(
     lan = [{"name": "lan", "purpose": purpose}]
     with (
         running_vcenter(folder / "vc", said, speed=10) as vcenter,
-        pool_and_target(folder / "pool", speed=10, networks=lan) as both,
+        pool_and_target(folder / "pool", speed=10, networks=lan, takes_chunked=takes_chunked) as both,
     ):
         pool, target = both
         config = SourceConfig(

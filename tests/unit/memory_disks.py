@@ -91,6 +91,7 @@ class MemoryVdi:
         self.kill_after: int | None = None  # bytes until the worker dies
         self.kill_before_confirm = False
         self.fail_segments = 0
+        self.most_per_segment: int | None = None
         self.cut_at_write: threading.Event | None = None  # set by the next write
         self._lock = threading.Lock()
 

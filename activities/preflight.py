@@ -8,7 +8,6 @@ from contracts.machine import Machine, Power
 from contracts.sizes import spoken_size
 from contracts.steps import Check, Preflight, PreflightOrder, TargetFacts
 
-VHD_MOST = 2040 << 30
 """Bytes: what xapi enforces for VHD (xapi.md §1.14)."""
 
 
@@ -87,8 +86,6 @@ def machine_checks(machine: Machine, migration: str) -> list[Check]:
     for disk in machine.disks:
         if disk.obstacle is not None:
             say(disk.obstacle, "blocker", f"disk {disk.slot} ({disk.file})")
-        if disk.capacity > VHD_MOST:
-            say("preflight.disk_too_large", "blocker", f"disk {disk.slot} has {spoken_size(disk.capacity)}")
     if machine.power is Power.SUSPENDED:
         say("preflight.suspended", "blocker", f"{machine.name} is suspended")
     if machine.foreign_snapshots:
@@ -115,7 +112,15 @@ def target_checks(machine: Machine, facts: TargetFacts, sr: str | None, template
         named = f"no SR is called {sr!r}" if sr else "no SR was named and the pool has no default"
         told = f"{named}; pool {facts.pool} has {', '.join(facts.srs) or 'none'}"
         return [Check(code="preflight.unknown_sr", severity="blocker", message=told)]
-    found: list[Check] = []
+    found = [
+        Check(
+            code="preflight.disk_too_large", severity="blocker",
+            message=f"disk {disk.slot} has {spoken_size(disk.capacity)}, "
+            f"SR {facts.sr_name} takes {spoken_size(facts.disk_most)}",
+        )
+        for disk in machine.disks
+        if disk.capacity > facts.disk_most
+    ]  # fmt: skip
     # A snapshot is taken before the start: a thick SR reserves every disk twice (xapi.md §3.8).
     thick = facts.sr_type.startswith("lvm")
     wanted = sum(disk.capacity for disk in machine.disks) * (2 if thick else 1)

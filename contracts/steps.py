@@ -8,6 +8,9 @@ from pydantic import Field
 from contracts.base import Contract
 from contracts.machine import Machine, OwnerMark
 
+VHD_MOST = 2040 << 30
+"""Bytes of the largest VHD (xapi.md §1.14)."""
+
 
 class Errand(Contract):
     """On whose behalf an activity works: part of every order."""
@@ -63,6 +66,7 @@ class TargetFacts(Contract):
     sr_name: str = ""
     sr_type: str = ""
     sr_free: int = Field(default=0, description="bytes")
+    disk_most: int = Field(default=VHD_MOST, description="bytes of the largest disk that the SR can hold")
     srs: tuple[str, ...] = ()
     networks: dict[str, str] = {}
     configured_networks: dict[str, str] = {}

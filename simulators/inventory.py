@@ -140,6 +140,7 @@ class Sr(Strict):
     type: Literal["ext", "nfs", "lvm", "lvmoiscsi"] = "ext"
     size_gib: float = 4096
     block_size: Literal[512, 4096] = 512
+    qcow2: bool = False  # whether its driver can hold disks as qcow2, too
 
 
 class XapiNetwork(Strict):

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.machine import Firmware, Machine, Nic, SourceDisk
 from contracts.names import SOURCE_DISK_KEY
-from contracts.steps import Errand, ShellOrder
+from contracts.steps import VHD_MOST, Errand, ShellOrder
 from platforms.xapi.marks import DISKS_KEY, WRITTEN_KEY, as_other_config
 from platforms.xapi.wire import NULL
 
@@ -118,7 +118,7 @@ def vdi_record(order: ShellOrder, sr: str, disk: SourceDisk) -> dict[str, Any]:
         "read_only": False,
         "other_config": {**as_other_config(order.errand.mark(order.epoch)), SOURCE_DISK_KEY: disk.disk_id},
         "xenstore_data": {},
-        "sm_config": {},
+        "sm_config": {"image-format": "qcow2"} if disk.capacity > VHD_MOST else {},
         "tags": [],
     }
 

@@ -4,10 +4,13 @@ import contextlib
 
 from contracts.config import TargetConfig
 from contracts.errors import FerryError
-from contracts.steps import TargetFacts
+from contracts.steps import VHD_MOST, TargetFacts
 from platforms.xapi.connection import LONG_CALL_SECONDS, Connection
 from platforms.xapi.lookup import Record
 from platforms.xapi.wire import NULL
+
+QCOW2_MOST = 16381 << 30
+"""Bytes (xapi.md §1.14)."""
 
 
 def describe(api: Connection) -> str:
@@ -45,9 +48,17 @@ def facts(api: Connection, config: TargetConfig, wanted: str | None) -> TargetFa
             "sr_uuid": record["uuid"],
             "sr_name": record["name_label"],
             "sr_type": record["type"],
+            "disk_most": _disk_most(api, record["type"]),
             "sr_free": max(0, int(record["physical_size"]) - int(record["physical_utilisation"])),
         }
     )
+
+
+def _disk_most(api: Connection, sr_type: str) -> int:
+    """By what the SR's driver says of itself; one that does not tell holds VHD (xapi.md §1.14)."""
+    drivers: dict[str, Record] = api.call("SM.get_all_records")
+    formats = [each.get("supported_image_formats", []) for each in drivers.values() if each["type"] == sr_type]
+    return QCOW2_MOST if any("qcow2" in each for each in formats) else VHD_MOST
 
 
 def _pool(api: Connection) -> Record:

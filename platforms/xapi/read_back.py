@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contracts.errors import FerryError
-from contracts.steps import Errand
+from contracts.steps import VHD_MOST, Errand
 from disks.vhd import BrokenVhd, VhdStream
 from platforms.xapi import tasks
 from platforms.xapi.addresses import backup_address
@@ -13,8 +13,6 @@ from platforms.xapi.faults import of_http, told
 from platforms.xapi.lookup import vdi_ref
 from platforms.xapi.marks import TASK_VDI
 
-VHD_MOST = 2040 << 30
-"""Bytes: XAPI refuses more as VHD (xapi.md §1.14)."""
 PIECE = 2 << 20
 TASK_SECONDS = 300.0
 FAILED = "xapi.read_back_failed"

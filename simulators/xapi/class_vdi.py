@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 VHD_MOST = 2040 << 30
+QCOW2_MOST = 16381 << 30
 ROUNDED_TO = 2 * MIB
 
 
@@ -65,10 +66,12 @@ def create(pool: "Pool", session: str, given: dict[str, Any]) -> str:
         raise XapiFailure("SR_HAS_NO_PBDS", sr)
     if size <= 0:
         raise XapiFailure("SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr={size}]", "")
-    if size > VHD_MOST:
-        raise XapiFailure(
-            "SR_BACKEND_FAILURE_79", "", "VDI Invalid size [opterr=VDI size must be at most 2040 GiB]", ""
-        )
+    drivers = [each for each in pool.db.all("SM").values() if each["type"] == record["type"]]
+    qcow2 = any("qcow2" in each["supported_image_formats"] for each in drivers)
+    most = QCOW2_MOST if qcow2 and values["sm_config"].get("image-format") == "qcow2" else VHD_MOST
+    if size > most:
+        told = f"VDI Invalid size [opterr=VDI size must be at most {most >> 30} GiB]"
+        raise XapiFailure("SR_BACKEND_FAILURE_79", "", told, "")
     rounded = -(-size // ROUNDED_TO) * ROUNDED_TO
     used = sum(
         vdi["virtual_size"] if record["type"].startswith("lvm") else pool.vdi_file(ref).stat().st_blocks * 512

@@ -194,6 +194,9 @@ class Pool:
                           memory_static_max=4 * GIB)  # fmt: skip
             db.get("host", ref).update(metrics=metrics, control_domain=dom0, resident_VMs=[dom0])
             self.hosts.append(ref)
+        for kind in sorted({sr.type for sr in inventory.srs}):
+            formats = ["vhd", *(["qcow2"] if any(sr.qcow2 for sr in inventory.srs if sr.type == kind) else [])]
+            db.add("SM", name_label=kind, type=kind, supported_image_formats=formats)
         for sr in inventory.srs:
             sr_ref = db.add(
                 "SR", name_label=sr.name, type=sr.type, content_type="user", physical_size=int(sr.size_gib * GIB),

@@ -177,6 +177,7 @@ def one_migration(
     vddk: dict[str, str] | None = None,
     purpose: str = "",
     takes_chunked: bool = True,
+    sr: dict[str, Any] | None = None,
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -184,6 +185,7 @@ def one_migration(
         mounted: whether ferry.toml names the datastore's folder.
         export: what it names instead.
         vddk: what it says of VDDK.
+        sr: the pool's only one.
         takes_chunked: whether the pool does.
         purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
@@ -192,10 +194,10 @@ def one_migration(
     said = {"name": "web01", "power": "on", "disks": [{"size_mib": size_mib, "datastore": datastore}]}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
-    lan = [{"name": "lan", "purpose": purpose}]
+    lan, srs = [{"name": "lan", "purpose": purpose}], [sr or {"name": "local-ext"}]
     with (
         running_vcenter(folder / "vc", said, speed=10) as vcenter,
-        pool_and_target(folder / "pool", speed=10, networks=lan, takes_chunked=takes_chunked) as both,
+        pool_and_target(folder / "pool", speed=10, networks=lan, takes_chunked=takes_chunked, srs=srs) as both,
     ):
         pool, target = both
         config = SourceConfig(

@@ -97,6 +97,9 @@ class VdiTarget:
                 return SegmentPut(self._api, exchange, task, label, self._disk)
             except _NoChunked:
                 self._chunked = False
+            probe, exchange = self._dialled(token, label)  # a door that is shut is told now, not at the segment's end
+            exchange.reset()
+            tasks.discard(self._api, probe.ref)
         self.check_token(token)
         task = self._task(token, label)
         return VhdSegmentPut(self._api, lambda: self._dialled(token, label, task)[1], task, label, self._disk)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from workflows.timing import TIMINGS
 
-ACTIVITIES = tuple(sorted(set(TIMINGS) - {"inspect"}))
-"""All that a migration is made of; `inspect` only looks, for a person."""
+ACTIVITIES = tuple(sorted(set(TIMINGS) - {"inspect", "find_snapshot"}))
+"""All that a migration is made of; `inspect` only looks, for a person, and `find_snapshot` is of `ferry verify`."""
 REPEATED = {"freeze": 3, "copy_disk": 5, "seal": 3, "preflight": 1}
 """Of these a run has more than one: so many may be let pass."""
 TYPICAL = {"copy_disk": 4.0, "prove_target": 0.4, "prove_source": 1.0, "power_off_source": 1.0, "freeze": 0.4}

@@ -92,11 +92,13 @@ class VdiTarget:
         A host that refuses chunked raw is sent a VHD, whose PUT is opened at the segment's end.
         """
         if self._chunked:
-            try:
-                task, exchange = self._dialled(token, label)
+            for _ in range(2):  # one 404 may be a host that is just losing its SR
+                try:
+                    task, exchange = self._dialled(token, label)
+                except _NoChunked:
+                    continue
                 return SegmentPut(self._api, exchange, task, label, self._disk)
-            except _NoChunked:
-                self._chunked = False
+            self._chunked = False
             probe, exchange = self._dialled(token, label)  # a door that is shut is told now, not at the segment's end
             exchange.reset()
             tasks.discard(self._api, probe.ref)

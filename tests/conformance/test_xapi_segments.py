@@ -158,10 +158,19 @@ def test_a_full_sr_is_told_apart_from_a_segment_that_broke(both, disk):
 @pytest.mark.parametrize(("status", "code"), [(403, "xapi.no_permission"), (503, "xapi.busy"), (404, "xapi.failure")])
 def test_a_door_that_is_shut_is_told_and_leaves_no_task(both, disk, status, code):
     simulator, _ = both
-    simulator.faults.add(FaultRule(method=PUT, action="http", argument=status))
+    simulator.faults.add(FaultRule(method=PUT, action="http", argument=status, count=-1))
 
     assert code_of(disk.begin, TOKEN, "segment 0") == code
     assert not [each for each in simulator.db.all("task").values() if each["status"] == "pending"]
+
+
+def test_a_single_404_makes_no_vhd_of_it(both, disk):
+    simulator, _ = both
+    simulator.faults.add(FaultRule(method=PUT, action="http", argument=404))
+
+    disk.begin(TOKEN, "segment 0").abandon()
+
+    assert disk.most_per_segment is None
 
 
 def test_a_session_that_ended_at_the_door_is_renewed(both, disk):

@@ -33,7 +33,7 @@ from activities.verification import VerificationActivities
 from contracts.config import Config, TemporalConfig, config_path, load_config
 from contracts.errors import FerryError
 from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
-from disks.store import Store
+from disks.folder_store import FolderStore
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from workflows.inspect import Inspect
@@ -55,7 +55,7 @@ def build_systems(config: Config) -> Systems:
     return Systems(
         sources={name: VsphereSource(name, each) for name, each in config.sources.items()},
         targets={name: XapiTarget(name, each) for name, each in config.targets.items()},
-        store=Store(config.store.path),
+        store=FolderStore(config.store.path),
         limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
     )
 

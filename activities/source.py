@@ -24,6 +24,7 @@ from contracts.steps import (
 )
 from disks.extents import total
 from disks.ledger import Ledger
+from disks.store import check_identity
 
 Result = TypeVar("Result")
 POLL = 1.0
@@ -118,7 +119,7 @@ class SourceActivities:
 
     def _seal(self, order: SealOrder) -> SealReport:
         errand, freeze = order.errand, order.freeze
-        self._systems.store.check(errand.store_id)
+        check_identity(self._systems.store, errand.store_id)
         source = self._systems.source(errand.source)
         ledgers = [Ledger(self._systems.store.disk(errand.migration, disk.disk_id)) for disk in freeze.disks]
         void = ""

@@ -9,6 +9,7 @@ from activities.running import in_thread
 from activities.systems import Systems
 from contracts.steps import RemovedShell, Shell, ShellOrder, ShellRef, SnapshotReport, SourceOrder
 from disks.ledger import Ledger
+from disks.store import check_identity
 
 Result = TypeVar("Result")
 
@@ -89,6 +90,6 @@ class TargetActivities:
 
     def _diverge(self, order: ShellRef) -> None:
         store = self._systems.store
-        store.check(order.errand.store_id)
+        check_identity(store, order.errand.store_id)
         for disk_id in order.disk_ids:
             Ledger(store.disk(order.errand.migration, disk_id)).diverge()

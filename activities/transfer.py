@@ -15,6 +15,7 @@ from disks.ledger import Ledger
 from disks.plan import Plan
 from disks.planning import next_plan
 from disks.protocols import DiskSource
+from disks.store import check_identity
 
 
 class Rate:
@@ -56,7 +57,7 @@ class TransferActivities:
     def _copy(self, order: CopyOrder, token: str, meter: Meter, cut: threading.Event) -> CopyReport:
         errand, began = order.errand, time.monotonic()
         store, limits = self._systems.store, self._systems.limits
-        store.check(errand.store_id)
+        check_identity(store, errand.store_id)
         frozen = next(disk for disk in order.freeze.disks if disk.disk_id == order.disk_id)
         source = self._systems.source(errand.source).open_disk(errand.machine_id, order.freeze, order.disk_id)
         target = self._systems.target(errand.target).open_disk(errand, order.target_disk)

@@ -18,6 +18,7 @@ from disks.extents import merged
 from disks.ledger import Ledger, Standing
 from disks.manifest import Manifest
 from disks.proving import Finding, Interrupted, prove_ranges, prove_source, prove_target
+from disks.store import check_identity
 
 Prover = Callable[[ProofOrder, Standing, Manifest, threading.Event, Meter], tuple[Finding, str] | None]
 """None: the pool does not offer it."""
@@ -60,7 +61,7 @@ class VerificationActivities:
     def _make(self, order: ProofOrder, prove: Prover, cut: threading.Event, meter: Meter) -> ProofReport | None:
         """None when it was called off."""
         errand, disk, began = order.errand, order.target_disk, time.monotonic()
-        self._systems.store.check(errand.store_id)
+        check_identity(self._systems.store, errand.store_id)
         ledger = Ledger(self._systems.store.disk(errand.migration, disk.disk_id))
         standing = ledger.standing
         told_before = order.snapshot_vdi != "" and standing.differs_in == order.snapshot_vdi  # by a stopped attempt

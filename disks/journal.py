@@ -16,11 +16,10 @@ Positions are bytes counted along the plan's extents.
 """
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 from contracts.errors import FerryError
+from disks.store import Shelf
 
 MAX_LINE = 1 << 20
 
@@ -28,8 +27,8 @@ MAX_LINE = 1 << 20
 class Journal:
     """Append-only lines. A last line that a crash tore is ignored."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
     def append(self, event: str, **facts: Any) -> dict[str, Any]:
         """Write one line; durable when this returns.
@@ -38,19 +37,7 @@ class Journal:
             FerryError: ``store.unwritable``.
         """
         record = {"event": event, **facts}
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        try:
-            descriptor = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                size = os.fstat(descriptor).st_size
-                if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                    line = b"\n" + line  # close off a line that a crash tore
-                os.write(descriptor, line)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise FerryError("store.unwritable", f"{self.file}: {error.strerror}") from None
+        self._shelf.append(json.dumps(record, separators=(",", ":")).encode() + b"\n")
         return record
 
     def lines(self) -> list[dict[str, Any]]:
@@ -59,10 +46,8 @@ class Journal:
         Raises:
             FerryError: ``store.damaged`` for a line that is neither whole nor torn by a crash.
         """
-        if not self.file.exists():
-            return []
         records: list[dict[str, Any]] = []
-        for number, line in enumerate(self.file.read_bytes().split(b"\n"), start=1):
+        for number, line in enumerate(self._shelf.journal().split(b"\n"), start=1):
             if not line:
                 continue
             try:
@@ -71,8 +56,8 @@ class Journal:
                 # Only a crash in the middle of a write leaves half a line: it starts well and has no end.
                 if line.startswith(b'{"event":') and not line.endswith(b"}"):
                     continue
-                raise FerryError("store.damaged", f"{self.file} line {number} is no journal line") from None
+                raise FerryError("store.damaged", f"line {number} of the journal is no journal line") from None
             if not isinstance(record, dict):
-                raise FerryError("store.damaged", f"{self.file} line {number} is no journal line")
+                raise FerryError("store.damaged", f"line {number} of the journal is no journal line")
             records.append(record)
         return records

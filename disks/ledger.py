@@ -3,15 +3,14 @@
 import json
 import struct
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from contracts.errors import FerryError
 from disks.extents import Extent, after_position, both, merged, subtracted
 from disks.journal import Journal
-from disks.manifest import DIGEST, Manifest
-from disks.plan import Plan
-from disks.store import write_durably
+from disks.manifest import DIGEST, MANIFEST, Manifest
+from disks.plan import Plan, decoded, encoded
+from disks.store import Shelf
 
 MOST_DIFFERENCES = 10_000
 """Ranges in one line; where there are more, they are joined over what lies between."""
@@ -68,9 +67,9 @@ class Standing:
 class Ledger:
     """One disk's journal, plans and pending digests."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.journal = Journal(folder / "journal.jsonl")
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.journal = Journal(shelf)
         self.standing = Standing()
         for record in self.journal.lines():
             self._count(record)
@@ -81,10 +80,9 @@ class Ledger:
         Raises:
             FerryError: ``store.damaged``, also when it is gone: a new one would tell that the target is all zeros.
         """
-        file = self.folder / "manifest"
-        if self.standing.touched and not file.exists():
-            raise FerryError("store.damaged", f"{file} is gone, though the disk was copied")
-        return Manifest(file, capacity)
+        if self.standing.touched and not self.shelf.has_cells(MANIFEST):
+            raise FerryError("store.damaged", "the manifest is gone, though the disk was copied")
+        return Manifest(self.shelf, capacity)
 
     def attempt(self, token: str) -> None:
         """A new writer begins; what older ones write into the journal from now on does not count (SAFETY 13)."""
@@ -92,7 +90,7 @@ class Ledger:
 
     def begin_plan(self, plan: Plan) -> None:
         """Write the plan, then say that it is the plan (SAFETY 1)."""
-        plan.save(self._plan_file(plan.pass_no))
+        self.shelf.write(_plan_name(plan.pass_no), encoded(plan))
         self._write("plan", **{"pass": plan.pass_no, "kind": plan.kind, "bytes": plan.bytes})
 
     def begin_segment(self, number: int, task: str, position: int, bound: int) -> None:
@@ -102,7 +100,7 @@ class Ledger:
     def terminated(self, number: int, upto: int, sent: int, digests: dict[int, bytes]) -> None:
         """Note that all 12 bytes of the terminator were sent, and what the blocks of the segment are."""
         packed = b"".join(_ENTRY.pack(block, digest) for block, digest in digests.items())
-        write_durably(self.folder / "pending.digests", packed)
+        self.shelf.write("pending.digests", packed)
         self._write("terminated", token=self.standing.token, segment=number, upto=upto, sent=sent)
 
     def done(self, number: int, upto: int, sent: int, again: int, manifest: Manifest) -> None:
@@ -146,12 +144,17 @@ class Ledger:
         if not self.standing.diverged:
             self._write("diverged")
 
-    def _plan_file(self, pass_no: int) -> Path:
-        return self.folder / f"plan-{pass_no}.json"
-
     def _pending_digests(self) -> list[tuple[int, bytes]]:
-        packed = (self.folder / "pending.digests").read_bytes()
+        packed = self.shelf.read("pending.digests")
+        if packed is None:
+            raise FerryError("store.damaged", "the digests of the last segment are gone")
         return [(int(block), bytes(digest)) for block, digest in _ENTRY.iter_unpack(packed)]
+
+    def _plan(self, pass_no: int) -> Plan:
+        content = self.shelf.read(_plan_name(pass_no))
+        if content is None:
+            raise FerryError("store.damaged", f"the plan of pass {pass_no} is gone")
+        return decoded(content)
 
     def _write(self, event: str, **facts: Any) -> None:
         self._count(json.loads(json.dumps(self.journal.append(event, **facts))))
@@ -162,7 +165,7 @@ class Ledger:
             case "attempt":
                 now.token = record["token"]
             case "plan":
-                now.plan = Plan.load(self._plan_file(record["pass"]))
+                now.plan = self._plan(record["pass"])
                 now.closed_passes = [each for each in now.closed_passes if each != record["pass"]]  # it is open again
                 now.position = now.bound = now.sent = now.sent_again = 0
                 now.open_segment = None
@@ -214,3 +217,7 @@ class Ledger:
             if plan.kind != "delta":
                 now.landmark, now.complete = plan.upto, True  # complete but for what is owed
         now.plan, now.open_segment = None, None
+
+
+def _plan_name(pass_no: int) -> str:
+    return f"plan-{pass_no}.json"

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from contracts.errors import FerryError
 from disks.extents import Extent, aligned, merged, subtracted, total
 from disks.manifest import BLOCK
-from disks.store import write_durably
 
 PlanKind = Literal["initial", "delta", "compare", "full"]
 
@@ -47,37 +45,38 @@ class Plan:
         """All bytes of the extents."""
         return total(self.extents)
 
-    def save(self, file: Path) -> None:
-        """Write it; durable when this returns."""
-        record = {
-            "pass": self.pass_no,
-            "kind": self.kind,
-            "since": self.since,
-            "upto": self.upto,
-            "skip_zeros": self.skip_zeros,
-            "reason": self.reason,
-            "extents": self.extents,
-            "unsure": self.unsure,
-        }
-        write_durably(file, json.dumps(record).encode())
 
-    @staticmethod
-    def load(file: Path) -> "Plan":
-        """Raises ``store.damaged`` for a file that is not a plan."""
-        try:
-            record = json.loads(file.read_bytes())
-            return Plan(
-                pass_no=int(record["pass"]),
-                kind=record["kind"],
-                since=record["since"],
-                upto=record["upto"],
-                extents=_extents(record["extents"]),
-                unsure=_extents(record.get("unsure", ())),
-                skip_zeros=bool(record["skip_zeros"]),
-                reason=record["reason"],
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FerryError("store.damaged", f"{file} is not a plan: {error}") from None
+def encoded(plan: Plan) -> bytes:
+    """As it is kept in the store."""
+    record = {
+        "pass": plan.pass_no,
+        "kind": plan.kind,
+        "since": plan.since,
+        "upto": plan.upto,
+        "skip_zeros": plan.skip_zeros,
+        "reason": plan.reason,
+        "extents": plan.extents,
+        "unsure": plan.unsure,
+    }
+    return json.dumps(record).encode()
+
+
+def decoded(content: bytes) -> Plan:
+    """Raises ``store.damaged`` for what is not a plan."""
+    try:
+        record = json.loads(content)
+        return Plan(
+            pass_no=int(record["pass"]),
+            kind=record["kind"],
+            since=record["since"],
+            upto=record["upto"],
+            extents=_extents(record["extents"]),
+            unsure=_extents(record.get("unsure", ())),
+            skip_zeros=bool(record["skip_zeros"]),
+            reason=record["reason"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise FerryError("store.damaged", f"a plan cannot be read: {error}") from None
 
 
 def _extents(pairs: Iterable[tuple[int, int]]) -> tuple[Extent, ...]:

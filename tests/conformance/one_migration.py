@@ -31,8 +31,8 @@ from contracts.steps import (
     Shell,
     SourceOrder,
 )
+from disks.folder_store import FolderStore
 from disks.ledger import Ledger, Standing
-from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from simulators.vsphere.chain import Disk
@@ -60,7 +60,8 @@ class OneMigration:
         self, vcenter: VsphereSimulator, pool: XapiSimulator, source: VsphereSource, target: XapiTarget, store: Path
     ) -> None:
         self.vcenter, self.pool, self.source, self.target = vcenter, pool, source, target
-        self.systems = Systems({"vc": source}, {"pool": target}, Store(store))
+        self.store = FolderStore(store)
+        self.systems = Systems({"vc": source}, {"pool": target}, self.store)
         self._at_source, self._transfer = SourceActivities(self.systems), TransferActivities(self.systems)
         self._proofs = VerificationActivities(self.systems)
         self.machine = source.machine("web01")
@@ -98,7 +99,7 @@ class OneMigration:
     async def copy_of_one_segment(self, freeze: Freeze) -> tuple["asyncio.Future[CopyReport]", ActivityEnvironment]:
         """A copy that goes on, and has one segment behind it."""
         environment, order = ActivityEnvironment(), self._copy_order(freeze)
-        journal = self.systems.store.disk(self.errand.migration, order.disk_id) / "journal.jsonl"
+        journal = self.store.disk(self.errand.migration, order.disk_id).lines_file
 
         def done() -> int:
             return journal.read_text().count('"done"') if journal.exists() else 0

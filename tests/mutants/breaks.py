@@ -62,7 +62,7 @@ BREAKS = (
     ),
     Break(
         6, "any store will do", "disks/store.py",
-        "if expected != self.id:", "if not expected:",
+        "if expected != store.id:", "if not expected:",
         ("test_a_worker_with_another_store_is_refused",),
     ),
     Break(

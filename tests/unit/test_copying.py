@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import FerryError
 from disks.copying import Copying
+from disks.folder_store import FolderShelf
 from disks.ledger import Ledger
 from disks.manifest import BLOCK
 from disks.planning import next_plan
@@ -41,7 +42,7 @@ class Disk:
         """One activity attempt, as the transfer activity does it."""
         assert self.frozen is not None
         self.attempts += 1
-        ledger = Ledger(self.folder)
+        ledger = Ledger(FolderShelf(self.folder))
         manifest = ledger.manifest(len(self.guest.content))
         plan = ledger.standing.plan
         if plan is None or plan.pass_no != self.pass_no:
@@ -58,7 +59,7 @@ class Disk:
             manifest.close()
 
     def close(self, *, complete: bool, void: bool = False) -> None:
-        Ledger(self.folder).close_pass(self.pass_no, complete=complete, void=void)
+        Ledger(FolderShelf(self.folder)).close_pass(self.pass_no, complete=complete, void=void)
 
     def whole_pass(self) -> None:
         self.freeze()
@@ -67,7 +68,7 @@ class Disk:
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.folder)
+        return Ledger(FolderShelf(self.folder))
 
     def assert_equal(self) -> None:
         assert self.frozen is not None

@@ -3,17 +3,18 @@
 import pytest
 
 from contracts.errors import FerryError
+from disks.folder_store import FolderShelf, FolderStore
 from disks.journal import Journal
 from disks.manifest import BLOCK, Manifest, digest_of
-from disks.store import Store
+from disks.store import check_identity
 
 
 def test_a_worker_with_another_store_is_refused(tmp_path):
-    first, other = Store(tmp_path / "one"), Store(tmp_path / "two")
+    first, other = FolderStore(tmp_path / "one"), FolderStore(tmp_path / "two")
 
-    first.check(Store(tmp_path / "one").id)
+    check_identity(first, FolderStore(tmp_path / "one").id)
     with pytest.raises(FerryError) as told:
-        other.check(first.id)
+        check_identity(other, first.id)
 
     assert told.value.code == "store.mismatch"
     assert told.value.remedy == "retry"
@@ -22,13 +23,13 @@ def test_a_worker_with_another_store_is_refused(tmp_path):
 def test_a_name_cannot_lead_out_of_the_store(tmp_path):
     for name in ("../up", ".", "", "a/b"):
         with pytest.raises(ValueError, match="no name of a folder"):
-            Store(tmp_path).disk("migration", name)
+            FolderStore(tmp_path).disk("migration", name)
 
 
 def test_a_line_that_a_crash_tore_is_left_out_and_the_next_one_counts(tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl")
+    journal = Journal(FolderShelf(tmp_path))
     journal.append("attempt", token="a")
-    with journal.file.open("ab") as out:
+    with (tmp_path / "journal.jsonl").open("ab") as out:
         out.write(b'{"event":"done","upto":12')
 
     journal.append("attempt", token="b")
@@ -37,8 +38,8 @@ def test_a_line_that_a_crash_tore_is_left_out_and_the_next_one_counts(tmp_path):
 
 
 def test_a_journal_that_is_damaged_is_told_and_not_guessed_at(tmp_path):
-    journal = Journal(tmp_path / "journal.jsonl")
-    journal.file.write_bytes(b"garbage\n")
+    journal = Journal(FolderShelf(tmp_path))
+    (tmp_path / "journal.jsonl").write_bytes(b"garbage\n")
 
     with pytest.raises(FerryError) as told:
         journal.lines()
@@ -47,7 +48,7 @@ def test_a_journal_that_is_damaged_is_told_and_not_guessed_at(tmp_path):
 
 
 def test_a_manifest_keeps_digests_and_its_root_changes_with_any_block(tmp_path):
-    manifest = Manifest(tmp_path / "manifest", 3 * BLOCK + 512)
+    manifest = Manifest(FolderShelf(tmp_path), 3 * BLOCK + 512)
     empty = manifest.root()
 
     manifest.put([(3, digest_of(b"x" * 512))])
@@ -59,9 +60,9 @@ def test_a_manifest_keeps_digests_and_its_root_changes_with_any_block(tmp_path):
 
 
 def test_a_manifest_of_another_capacity_is_not_used(tmp_path):
-    Manifest(tmp_path / "manifest", BLOCK).close()
+    Manifest(FolderShelf(tmp_path), BLOCK).close()
 
     with pytest.raises(FerryError) as told:
-        Manifest(tmp_path / "manifest", 2 * BLOCK)
+        Manifest(FolderShelf(tmp_path), 2 * BLOCK)
 
     assert told.value.code == "store.damaged"

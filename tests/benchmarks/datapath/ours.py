@@ -15,9 +15,9 @@ from pathlib import Path
 from contracts.config import Config, VddkConfig, load_config
 from contracts.steps import Errand, ShellOrder
 from disks.copying import Copying
+from disks.folder_store import FolderStore
 from disks.ledger import Ledger
 from disks.planning import next_plan
-from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 
@@ -41,13 +41,13 @@ def main() -> None:
         source_config = source_config.model_copy(update={"vddk": VddkConfig(nbdkit=said.nbdkit)})
     name, target_config = next(iter(_targets(load_config(said.target)).items()))
     source, target = VsphereSource("vsphere", source_config), XapiTarget(name, target_config)
-    store = Store(said.store)
+    store = FolderStore(said.store)
     print(json.dumps(copy_once(source, target, store, said.vm)))
     source.close()
     target.close()
 
 
-def copy_once(source: VsphereSource, target: XapiTarget, store: Store, vm: str) -> dict[str, object]:
+def copy_once(source: VsphereSource, target: XapiTarget, store: FolderStore, vm: str) -> dict[str, object]:
     """All disks of a machine that is off, at once, a thread each; what it took."""
     machine = source.machine(vm)
     errand = Errand(

@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: help setup env temporal demo lint types imports test test-e2e test-vcsim test-long crash mutants footprint bench
+.PHONY: help setup env temporal judges demo lint types imports test test-e2e test-vcsim test-long crash mutants footprint bench
 
 help: ## list the chores
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,10 @@ setup: env ## environment and Temporal server; says where things are
 temporal: env
 	-@$(PY) -m starter.temporal_cli >/dev/null
 
+# What the tests judge with, in the same way.
+judges: env
+	-@$(PY) -m starter.go_tools vcsim versitygw
+
 demo: env ## one migration, end to end, with a worker killed on the way
 	@.venv/bin/ferry demo $(ARGS)
 
@@ -36,11 +40,11 @@ types: env ## mypy --strict
 imports: env ## who may enter which room
 	@.venv/bin/lint-imports
 
-test: env lint types imports temporal ## all of CI
+test: env lint types imports temporal judges ## all of CI
 	@command -v qemu-img >/dev/null || echo "make test: qemu-img is missing (Debian: qemu-utils): tests that need it say so" >&2
 	@$(PY) -m pytest -m "not long" -n 3 --dist loadfile
 
-test-e2e: env temporal ## the by-hand run, judged by qemu-img
+test-e2e: env temporal judges ## the by-hand run, judged by qemu-img
 	@$(PY) -m pytest tests/end_to_end
 
 test-vcsim: env ## our client against vcsim, govmomi's simulator (needs Go)

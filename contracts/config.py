@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from contracts.bandwidth import Bandwidth
 from contracts.base import Request
@@ -73,10 +73,38 @@ class WorkerConfig(Request):
     bandwidth: Bandwidth = Field(default="", description="of all its copies together")
 
 
-class StoreConfig(Request):
-    """Where manifests and journals live."""
+class S3Config(Request):
+    """A bucket of Amazon S3 or of a store that speaks its language and heeds conditional writes.
 
-    path: Path
+    Without keys, the AWS SDK's own chain is asked: environment, profile, the machine's role.
+    """
+
+    bucket: str = Field(min_length=1)
+    prefix: str = ""
+    endpoint: str | None = Field(default=None, pattern=r"^https://", description="none for Amazon's own")
+    region: str | None = None
+    access_key: SecretRef | None = None
+    secret_key: SecretRef | None = None
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _both_keys_or_none(self) -> "S3Config":
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key go together")
+        return self
+
+
+class StoreConfig(Request):
+    """Where manifests and journals live: in a folder or in a bucket."""
+
+    path: Path | None = None
+    s3: S3Config | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "StoreConfig":
+        if (self.path is None) == (self.s3 is None):
+            raise ValueError("give either path = … or a table [store.s3]")
+        return self
 
 
 class Config(Request):

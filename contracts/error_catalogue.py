@@ -137,7 +137,12 @@ _ENTRIES = (
     # -- the store and the proofs
     ErrorEntry("store.mismatch", _R, "This worker has another store than the one the migration began with.",
                "Give all workers of the queue one shared store path, or stop the worker that is wrong."),
-    ErrorEntry("store.unwritable", _ASK, "The store cannot be written.", "Mend its folder or disk, then `ferry retry VM`."),
+    ErrorEntry("store.unwritable", _ASK, "The store cannot be written.",
+               "Mend its folder, disk, bucket or keys, as the message says, then `ferry retry VM`."),
+    ErrorEntry("store.unreachable", _R, "The object store does not answer.",
+               "Nothing: it is tried again. Check its address, network and health if it stays so."),
+    ErrorEntry("store.unconditional", _F, "The object store writes over objects that it was told not to touch.",
+               "Take one that heeds If-None-Match and If-Match (S3, MinIO, Ceph, Versity), or a shared folder."),
     ErrorEntry("store.damaged", _F, "A journal or manifest in the store cannot be read.",
                "Restore it from a backup; else start anew: a full copy is made, never a guess."),
     ErrorEntry("target.diverged", _F, "The target has run, so its disks are no longer what was sent.",

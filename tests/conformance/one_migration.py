@@ -33,6 +33,7 @@ from contracts.steps import (
 )
 from disks.folder_store import FolderStore
 from disks.ledger import Ledger, Standing
+from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from simulators.vsphere.chain import Disk
@@ -57,10 +58,10 @@ class OneMigration:
     """The steps. ``guest`` is the disk as the guest writes to it."""
 
     def __init__(
-        self, vcenter: VsphereSimulator, pool: XapiSimulator, source: VsphereSource, target: XapiTarget, store: Path
+        self, vcenter: VsphereSimulator, pool: XapiSimulator, source: VsphereSource, target: XapiTarget, store: Store
     ) -> None:
         self.vcenter, self.pool, self.source, self.target = vcenter, pool, source, target
-        self.store = FolderStore(store)
+        self.store = store
         self.systems = Systems({"vc": source}, {"pool": target}, self.store)
         self._at_source, self._transfer = SourceActivities(self.systems), TransferActivities(self.systems)
         self._proofs = VerificationActivities(self.systems)
@@ -99,10 +100,10 @@ class OneMigration:
     async def copy_of_one_segment(self, freeze: Freeze) -> tuple["asyncio.Future[CopyReport]", ActivityEnvironment]:
         """A copy that goes on, and has one segment behind it."""
         environment, order = ActivityEnvironment(), self._copy_order(freeze)
-        journal = self.store.disk(self.errand.migration, order.disk_id).lines_file
+        shelf = self.store.disk(self.errand.migration, order.disk_id)
 
         def done() -> int:
-            return journal.read_text().count('"done"') if journal.exists() else 0
+            return shelf.journal().count(b'"done"')
 
         before = done()
         copying = asyncio.ensure_future(environment.run(self._transfer.copy_disk, order))
@@ -179,6 +180,7 @@ def one_migration(
     purpose: str = "",
     takes_chunked: bool = True,
     sr: dict[str, Any] | None = None,
+    store: Store | None = None,
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -187,6 +189,7 @@ def one_migration(
         export: what it names instead.
         vddk: what it says of VDDK.
         sr: the pool's only one.
+        store: one in the folder, if it is not given.
         takes_chunked: whether the pool does.
         purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
@@ -211,7 +214,7 @@ def one_migration(
         )
         source = VsphereSource("vc", config)
         try:
-            yield OneMigration(vcenter, pool, source, target, folder / "store")
+            yield OneMigration(vcenter, pool, source, target, store or FolderStore(folder / "store"))
         finally:
             source.close()
 

@@ -20,12 +20,6 @@ def test_a_worker_with_another_store_is_refused(tmp_path):
     assert told.value.remedy == "retry"
 
 
-def test_a_name_cannot_lead_out_of_the_store(tmp_path):
-    for name in ("../up", ".", "", "a/b"):
-        with pytest.raises(ValueError, match="no name of a folder"):
-            FolderStore(tmp_path).disk("migration", name)
-
-
 def test_a_line_that_a_crash_tore_is_left_out_and_the_next_one_counts(tmp_path):
     journal = Journal(FolderShelf(tmp_path))
     journal.append("attempt", token="a")

@@ -1,5 +1,7 @@
 """The programs of a whole installation, as an operator starts them: Temporal, the lab, a worker, `ferry`."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -8,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -103,7 +108,9 @@ class Programs:
         raise AssertionError(f"{name} never came:\n{(self.folder / f'{name}.log').read_text()[-3000:]}")
 
     def end(self) -> None:
-        """End all that still run."""
+        """End all that still run; migrations too, or one that a failed test left would fail the tests after it."""
+        with ThreadPoolExecutor(1) as apart, contextlib.suppress(RuntimeError, RPCError):
+            apart.submit(asyncio.run, self._end_migrations()).result()
         for process in reversed(self._running):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
@@ -113,6 +120,13 @@ class Programs:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+    async def _end_migrations(self) -> None:
+        client = await Client.connect(
+            self.environment["TEMPORAL_ADDRESS"], namespace=self.environment["TEMPORAL_NAMESPACE"]
+        )
+        async for each in client.list_workflows("ExecutionStatus='Running'"):
+            await client.get_workflow_handle(each.id).terminate("the test is over")
 
 
 @contextmanager

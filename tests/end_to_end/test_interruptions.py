@@ -123,18 +123,18 @@ def test_a_limit_is_kept_and_lifted_while_it_copies_and_nothing_is_sent_twice(tm
         running.lab(inventory)
         running.worker()
         migration = Watched(running)
-        migration.say("start", "web01", "--delta-interval", "1h", "--segment-bytes", "8MiB", "--bandwidth", "2M")
+        migration.say("start", "web01", "--delta-interval", "1h", "--segment-bytes", "8MiB", "--bandwidth", "1M")
         migration.until_bytes_flow(mib=1)
         began, before = time.monotonic(), running.xapi("stats")["bytes_written"]
         time.sleep(4)
         slow = (running.xapi("stats")["bytes_written"] - before) / (time.monotonic() - began)
-        assert 1 * MIB < slow < 2.6 * MIB, f"{slow / MIB:.1f} MiB/s"
-        assert migration.shown()["bandwidth"] == "2M"
+        assert 0.5 * MIB < slow < 1.3 * MIB, f"{slow / MIB:.1f} MiB/s"
+        assert migration.shown()["bandwidth"] == "1M"
 
         began = time.monotonic()
         migration.say("limit", "web01", "off")
         migration.until(lambda seen: seen.get("phase") == "awaiting-approval")
-        assert time.monotonic() - began < 10, "the rest alone would take that long at 2 MiB/s"
+        assert time.monotonic() - began < 20, "the rest alone would take that long at 1 MB/s"
         refused = running.ferry("limit", "web01", "fast")
         assert refused.returncode == 2, refused
         assert "write 50M" in refused.stderr

@@ -471,7 +471,7 @@ class VsphereSimulator:
         return {
             "calls": dict(self.stats.calls), "bytes_served": self.stats.bytes_served,
             "most_reads": self.stats.most_reads, "sessions": self.sessions.count(),
-            "leases": self.world.leases.count(),
+            "leases": self.world.leases.count(), "restricted": dict(self.world.restricted),
             "most_sessions": self.sessions.most, "logins": self.sessions.logins, "refused": self.sessions.refused,
         }  # fmt: skip
 

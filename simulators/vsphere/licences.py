@@ -18,14 +18,17 @@ _VCENTER = ("vc.standard.instance", "VMware vCenter Server Standard", "VCTR1-PAI
 
 
 def licence_properties(said: Vsphere) -> dict[str, Callable[[], Any]]:
-    """A bare host shows its own licence; a vCenter its own, its hosts' and, always, that of the evaluation."""
-    shown = [_HOST[said.licence]]
-    if said.kind == "vcenter":
-        shown = list(dict.fromkeys([_EVALUATION, _VCENTER, *shown]))
+    """Of the LicenseManager, made when they are asked for: a licence may be changed while the host runs."""
     return {
-        "licenses": lambda: [_info(*each) for each in shown],
-        "licensedEdition": lambda: shown[-1][0],
+        "licenses": lambda: [_info(*each) for each in _shown(said)],
+        "licensedEdition": lambda: _shown(said)[-1][0],
     }
+
+
+def _shown(said: Vsphere) -> list[tuple[str, str, str]]:
+    """A bare host shows its own licence; a vCenter its own, its hosts' and, always, that of the evaluation."""
+    its = _HOST[said.licence]
+    return list(dict.fromkeys([_EVALUATION, _VCENTER, its])) if said.kind == "vcenter" else [its]
 
 
 def _info(edition: str, name: str, key: str) -> Any:

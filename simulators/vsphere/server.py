@@ -275,7 +275,7 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         lab = self.lab
         if not self._known():
             return self._plain(401, extra={"WWW-Authenticate": 'Basic realm="VMware HTTP server"'})
-        if "Datastore.Browse" in lab.said.privileges_missing:
+        if {"Datastore.Browse", "Datastore.FileManagement"} & set(lab.said.privileges_missing):
             return self._plain(404)
         try:
             file = files.find(lab.world, self.path)

@@ -26,6 +26,9 @@ class PreflightActivities:
         source = self._systems.source(order.errand.source)
         target = self._systems.target(order.errand.target)
         machine = source.machine(order.errand.vm)
+        if machine.read_only and machine.owner is None:  # then its shell bears the mark (SAFETY 12)
+            rival = target.other_owner(machine.machine_id, order.errand.migration)
+            machine = machine.model_copy(update={"owner": rival})
         facts = target.facts(order.sr)
         template = target.template_for(machine.guest_os)
         networks, unmapped = map_networks(machine, {**facts.configured_networks, **order.networks}, facts.networks)
@@ -50,7 +53,7 @@ class PreflightActivities:
             sr_name=facts.sr_name,
             networks=networks,
             template=template,
-            warm=machine.change_tracking_supported,
+            warm=machine.change_tracking_supported and not machine.read_only,
         )
 
 
@@ -88,8 +91,14 @@ def machine_checks(machine: Machine, migration: str) -> list[Check]:
             say(disk.obstacle, "blocker", f"disk {disk.slot} ({disk.file})")
     if machine.power is Power.SUSPENDED:
         say("preflight.suspended", "blocker", f"{machine.name} is suspended")
-    if machine.foreign_snapshots:
-        names = ", ".join(machine.foreign_snapshots[:5])
+    names = ", ".join(machine.foreign_snapshots[:5])
+    if machine.read_only and machine.power is Power.ON:
+        say("preflight.free_licence_running", "blocker", f"{machine.name} is on")
+    elif machine.read_only:
+        say("preflight.free_licence", "warning", f"nothing keeps {machine.name} off but you: leave it off")
+    if machine.read_only and names:
+        say("preflight.free_licence_snapshots", "blocker", f"{machine.name} has snapshots: {names}")
+    elif names:
         say("vsphere.foreign_snapshot", "warning", f"{machine.name} has snapshots that are not Ferry's: {names}")
     if machine.needs_consolidation:
         say("vsphere.consolidation_needed", "blocker", f"{machine.name} has disks that need consolidation")

@@ -43,6 +43,8 @@ class SourceActivities:
     async def claim_source(self, order: SourceOrder) -> None:
         """Put the owner mark on the machine (SAFETY 12)."""
         errand = order.errand
+        if errand.read_only:
+            return  # its shell bears the mark (docs/decisions/0006)
         source = self._systems.source(errand.source)
         await self._step(lambda: source.claim(errand.machine_id, errand.mark(order.epoch)))
 
@@ -100,6 +102,8 @@ class SourceActivities:
     async def fence_source(self, order: SourceOrder) -> FenceJournal:
         """Keep the machine, now off, from coming back by itself."""
         errand = order.errand
+        if errand.read_only:
+            return FenceJournal()
         source = self._systems.source(errand.source)
         return await self._step(lambda: source.fence(errand.machine_id, errand.mark(order.epoch)))
 
@@ -107,6 +111,8 @@ class SourceActivities:
     async def unfence_source(self, order: UnfenceOrder) -> None:
         """Take the fence away."""
         errand = order.errand
+        if errand.read_only:
+            return
         source = self._systems.source(errand.source)
         await self._step(lambda: source.unfence(errand.machine_id, order.journal, errand.mark(order.epoch)))
 
@@ -146,6 +152,8 @@ class SourceActivities:
         mark = errand.mark(order.epoch)
         if source.power(errand.machine_id) is Power.OFF:
             return PoweredOff(at=datetime.now(UTC), how="already")
+        if errand.read_only:
+            raise FerryError("preflight.free_licence_running", f"{errand.vm} was switched on, and had to stay off")
         if order.policy != "hard":
             try:
                 source.shut_down_guest(errand.machine_id, mark)

@@ -59,6 +59,15 @@ _ENTRIES = (
                "Name an SR whose driver holds qcow2 (`--sr`), or split the disk inside the guest.", _BLOCKED),
     ErrorEntry("preflight.suspended", _F, "The VM is suspended; its disks do not agree with its memory.",
                "Resume it or shut it down, then start again.", _BLOCKED),
+    ErrorEntry("preflight.free_licence", _F, "The host's licence (free ESXi) lets Ferry change nothing there: the VM is copied "
+               "while it is off, and bears neither mark nor fence.",
+               "Leave it off until the migration is over: Ferry can neither keep it off nor bring it back."),
+    ErrorEntry("preflight.free_licence_running", _ASK, "The VM runs on a host whose licence (free ESXi) lets Ferry neither "
+               "freeze it nor switch it off.",
+               "Switch it off by hand, then start again; in a cutover, `ferry retry VM` and approve anew.", _BLOCKED),
+    ErrorEntry("preflight.free_licence_snapshots", _F, "The VM has snapshots, which need an export or change tracking to "
+               "be read through, and its host's licence (free ESXi) allows neither.",
+               "Remove them in the host client while the VM is off, then start again.", _BLOCKED),
     ErrorEntry("preflight.unmapped_network", _F, "A network of the VM has no counterpart on the target.",
                "Map it: [targets.NAME] networks = { \"VM Network\" = \"lan\" }, or --network in the request.", _BLOCKED),
     ErrorEntry("preflight.unknown_sr", _F, "The target has no SR of that name or uuid, or none was named.",
@@ -84,8 +93,9 @@ _ENTRIES = (
                "Correct ca_file or tls_sha256 of that source, restart the worker, then retry.", _AUTH),
     ErrorEntry("vsphere.no_permission", _ASK, "The account lacks the privilege that the message names.",
                "Grant it (docs/vsphere.md lists all that Ferry needs), then `ferry retry VM`.", _AUTH),
-    ErrorEntry("vsphere.licence", _F, "The licence (free ESXi) forbids every change, snapshots too.",
-               "Shut the VM down and use a licensed host, or copy its files by another source kind.", _BLOCKED),
+    ErrorEntry("vsphere.licence", _ASK, "The host's licence forbids what the message names: it is free, or has run out.",
+               "Give the host a licence, then `ferry retry VM`; or cancel, switch the VM off by hand and start again: "
+               "what is off moves cold without one.", _BLOCKED),
     ErrorEntry("vsphere.busy", _R, "The VM or its host is busy with another task.", "Nothing: it is tried again."),
     ErrorEntry("vsphere.snapshot_failed", _ASK, "vSphere could not make or remove the snapshot.",
                "See the VM's events on the source, mend the cause, then `ferry retry VM`."),

@@ -91,6 +91,7 @@ class Machine(Contract):
     change_tracking_supported: bool = True
     needs_consolidation: bool = False
     owner: OwnerMark | None = None
+    read_only: bool = Field(default=False, description="its host's licence lets the API change nothing (free ESXi)")
 
 
 class MachineSummary(Contract):

@@ -103,6 +103,9 @@ class OwnerKey(StrEnum):
 
 SOURCE_DISK_KEY = "ferry.source_disk"
 """``other_config`` key of a VDI: the id of the source disk whose bytes it holds."""
+SOURCE_MACHINE_KEY = "ferry.source_machine"
+"""``other_config`` key of a shell: the id of the machine that it is made of, where that one cannot bear the mark itself
+(SAFETY 12). Taken off when the migration is done."""
 WRITER_KEY = "ferry.writer"
 """``other_config`` key of a VDI: the token of the one writer that may write it (SAFETY 13)."""
 

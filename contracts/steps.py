@@ -22,6 +22,7 @@ class Errand(Contract):
     vm: str = Field(description="name, for people")
     machine_id: str = ""
     store_id: str = Field(default="", description="SAFETY 6; empty until the preflight has told")
+    read_only: bool = Field(default=False, description="nothing is marked, frozen, fenced or switched at the source")
 
     def mark(self, epoch: int = 0) -> OwnerMark:
         """The owner mark of this migration."""
@@ -144,6 +145,7 @@ class FrozenDisk(Contract):
     backing_uuid: str = ""
     chain: tuple[str, ...] = Field(default=(), description="descriptor paths, base first")
     flat: str = Field(default="", description="path of the base's raw extent")
+    content_id: str = Field(default="", description="of an off disk without a change id; empty: not to be had")
     transport: str = "https"
     reason: str = Field(default="", description="why that transport")
     ladder: tuple[Rung, ...] = Field(default=(), description="every transport, best first")

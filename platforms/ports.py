@@ -134,12 +134,19 @@ class Target(Protocol):
         """What the preflight must know. ``sr`` by name or uuid; None is the configured default."""
         ...
 
+    def other_owner(self, machine_id: str, migration: str) -> OwnerMark | None:
+        """Another migration that fills a shell from that machine, one that cannot bear the mark itself (SAFETY 12)."""
+        ...
+
     def template_for(self, guest_os: str) -> str:
         """Name of the template that a machine of that guestId is made from; empty when the pool has none."""
         ...
 
     def make_shell(self, order: ShellOrder) -> Shell:
-        """Make the VM with all that belongs to it, its start blocked, or find the one made before."""
+        """Make the VM with all that belongs to it, its start blocked, or find the one made before.
+
+        Raises ``vm.already_migrating`` where :meth:`other_owner` finds one.
+        """
         ...
 
     def remove_shell(self, errand: Errand) -> RemovedShell:

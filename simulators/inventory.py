@@ -7,7 +7,7 @@ write is understood, a misspelt key is refused with its place.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
 MAX_INVENTORY_BYTES = 1 << 20
@@ -119,18 +119,29 @@ class Vm(Strict):
 
 
 class Vsphere(Strict):
-    """The source: one vCenter (or one bare ESXi host) with one data centre."""
+    """The source: one vCenter (or one bare ESXi host) with one data centre.
+
+    ``licence: free`` is a bare host whose API refuses every change (``kind: esxi``: no vCenter takes one in).
+    """
 
     version: Text = "8.0.3"
     kind: Literal["vcenter", "esxi"] = "vcenter"
     datacenter: Text = "DC"
     user: str = "ferry@vsphere.local"
     privileges_missing: list[str] = []  # ids such as VirtualMachine.State.CreateSnapshot
-    free_licence: bool = False
+    licence: Annotated[Literal["paid", "evaluation", "free"], BeforeValidator(_as_lower)] = "paid"
     nfc_directory: Literal["end", "head"] = "end"  # where an exported disk's grain directory stands
     datastores: list[Datastore] = [Datastore(name="datastore1")]
     networks: list[Text] = ["VM Network"]
     vms: list[Vm] = []
+
+    @model_validator(mode="after")
+    def _free_is_a_bare_host(self) -> "Vsphere":
+        if self.licence == "free" and self.kind != "esxi":
+            raise ValueError("licence: free needs kind: esxi, since a vCenter manages no host that is free")
+        if self.kind == "esxi":
+            self.datacenter = "ha-datacenter"  # whatever was said: a bare host has this one
+        return self
 
 
 class Sr(Strict):

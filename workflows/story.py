@@ -112,6 +112,7 @@ class Story:
         )
         machine = found.machine
         errand = errand.model_copy(update={"machine_id": machine.machine_id, "store_id": found.store_id})
+        errand = errand.model_copy(update={"read_only": machine.read_only})
         self.set(errand=errand, preflight=found, was_on=machine.power is Power.ON)
         blockers = [check for check in found.checks if check.severity == "blocker"]
         if blockers:

@@ -25,6 +25,15 @@ _NEXT = {
 }
 
 
+_NEXT_OF_OFF = {
+    Phase.AWAITING_APPROVAL: "a human approves the cutover (`ferry approve`)",
+    Phase.CUTOVER: "the source is off; it is copied and proven",
+    Phase.DONE: "nothing: the VM is on the target",
+    Phase.ROLLED_BACK: "nothing: the source is as it was, off",
+}
+"""Of a machine that was off when it began."""
+
+
 def open_codes(state: MigrationState) -> tuple[str, ...]:
     """The preflight's codes that are no notes."""
     if state.preflight is None:
@@ -34,7 +43,7 @@ def open_codes(state: MigrationState) -> tuple[str, ...]:
 
 def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: datetime | None) -> Status:
     """The answer to the query ``status``."""
-    next_step = _NEXT[state.phase]
+    next_step = _NEXT[state.phase] if state.was_on else _NEXT_OF_OFF.get(state.phase, _NEXT[state.phase])
     if state.needs_human:
         next_step = entry(state.needs_human).action
     elif state.paused:
@@ -99,7 +108,7 @@ def report_of(
         kept_vdis=state.kept_vdis,
         decisions=state.decisions,
         pass_list=state.passes,
-        notes=state.notes,
+        notes=(*state.notes, *_by_hand(state, outcome)),
     )
 
 
@@ -118,6 +127,15 @@ def details_of(status: Status) -> str:
             for each in status.passes[-10:]
         ]
     return "\n".join(lines)
+
+
+def _by_hand(state: MigrationState, outcome: str) -> tuple[str, ...]:
+    """What only a human can do at a source that lets us do nothing."""
+    if state.shell is None or not state.errand or not state.errand.read_only:
+        return ()
+    if outcome == "done":
+        return ("the source could not be fenced (free licence): leave it off, or it comes up beside the target",)
+    return ("the source is off, as it was: power it on by hand if it shall run (free licence: Ferry cannot)",)
 
 
 def _verdict(state: MigrationState, proofs: tuple[ProofReport, ...]) -> str:

@@ -14,7 +14,9 @@ from platforms.vsphere.marks import foreign_met, note_foreign
 from platforms.vsphere.properties import read_all, read_one
 from platforms.vsphere.session import Session
 from platforms.vsphere.snapshots import settled, snapshot_name, take_snapshot, thaw
+from platforms.vsphere.transports.descriptor import content_id
 from platforms.vsphere.transports.ladder import Ladder
+from platforms.vsphere.transports.reader import NotServed
 
 
 def freeze(session: Session, ladder: Ladder, vm: Located, errand: Errand, pass_no: int, *, final: bool) -> Freeze:
@@ -22,12 +24,14 @@ def freeze(session: Session, ladder: Ladder, vm: Located, errand: Errand, pass_n
     settled(session, vm)
     properties = vm.properties(session)
     foreign = _foreign(session, vm, properties, errand.migration)
+    if errand.read_only and not final:
+        raise FerryError("vsphere.licence", f"{vm.name} cannot be frozen while it runs")
     if final:
         _is_off(vm, properties)
     snapshot = _adoptable(properties, errand.migration, pass_no) if not final else None
     if snapshot is None:
         thaw(session, vm, errand.migration)  # older ones of ours go first: remove before create
-        if not (final and _needs_no_snapshot(session, vm, properties)):
+        if not (final and (errand.read_only or _needs_no_snapshot(session, vm, properties))):
             _still_ours(session, vm, errand)
             snapshot = take_snapshot(session, vm, errand.migration, pass_no, final=final)
     devices = _devices(session, vm, snapshot)
@@ -40,12 +44,19 @@ def freeze(session: Session, ladder: Ladder, vm: Located, errand: Errand, pass_n
         foreign=tuple(foreign),
     )
     if final:
-        _is_off(vm, vm.properties(session))  # the change ids count only if nobody started it meanwhile
+        if snapshot is None:
+            frozen = frozen.model_copy(
+                update={"disks": tuple(_with_content_id(session, vm, disk) for disk in frozen.disks)}
+            )
+        _is_off(vm, vm.properties(session))  # the ids count only if nobody started it meanwhile
     stores = {
         told["name"]: told["summary.type"]
         for _, told in read_all(session, vim.Datastore, ["name", "summary.type"], "list the datastores")
     }
-    climbed = tuple(ladder.climb(vm, disk, frozen.snapshot, stores, final=final) for disk in frozen.disks)
+    climbed = tuple(
+        ladder.climb(vm, disk, frozen.snapshot, stores, final=final, read_only=errand.read_only)
+        for disk in frozen.disks
+    )
     frozen = frozen.model_copy(update={"disks": climbed})
     refused = [f"{disk.slot}: {disk.reason}" for disk in climbed if not disk.transport]
     if refused:
@@ -59,7 +70,8 @@ def check_freeze(session: Session, vm: Located, freeze: Freeze) -> None:
 
     A machine that is off and stayed off is the same with our cold snapshot and, once that was consolidated (its
     leaf is empty), without: so a full read after the thaw can still be held against the freeze.
-    That it ran in between and is off again shows only where its change ids moved on.
+    That it ran in between and is off again shows by its change ids, which moved on; where there are none, by the
+    content ids in its disks' descriptors, where the host serves them.
     """
     properties = vm.properties(session)
     if freeze.final:
@@ -80,6 +92,20 @@ def check_freeze(session: Session, vm: Located, freeze: Freeze) -> None:
             # Without one, tracking was switched off in the meantime, as at the end of a migration.
             if now and now != Landmark.parse(disk.change_id).change_id:
                 raise FerryError("vsphere.freeze_void", f"{disk.slot} was written to: its change id moved on")
+        if disk.content_id and content_id(session, disk.chain[-1], vm.datacenter) != disk.content_id:
+            raise FerryError(
+                "vsphere.powered_on_again", f"{disk.slot} was written to: {vm.name} was on in between, and off again"
+            )
+
+
+def _with_content_id(session: Session, vm: Located, disk: FrozenDisk) -> FrozenDisk:
+    """Where no change id would tell that it ran in between."""
+    if disk.change_id or not disk.flat:
+        return disk
+    try:
+        return disk.model_copy(update={"content_id": content_id(session, disk.chain[-1], vm.datacenter)})
+    except NotServed:
+        return disk
 
 
 def _is_off(vm: Located, properties: dict[str, Any]) -> None:

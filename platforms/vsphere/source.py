@@ -9,7 +9,7 @@ from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze
-from platforms.vsphere import fencing, freezing, inventory, marks, power, snapshots, tags, tracking
+from platforms.vsphere import fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -34,7 +34,7 @@ class VsphereSource:
     def check(self) -> str:
         """Such as ``VMware vCenter Server 8.0.3 build-24022515``."""
         told: str = self.session.call("log in", lambda instance: instance.RetrieveContent().about.fullName)
-        return told
+        return f"{told}, free licence: it moves what is off" if licence.is_read_only(self.session) else told
 
     def forget_refusal(self) -> None:
         """The password was corrected: after ``vsphere.login_refused`` nothing logs in until this is called."""
@@ -66,7 +66,8 @@ class VsphereSource:
             read_one(self.session, host, ["name"], "read the host's name")["name"] if host is not None else "",
         )  # fmt: skip
         names, unread = tags.tags_of(self.session, located.ref._moId)
-        return machine.model_copy(update={"tags": names, "tags_unread": unread})
+        read_only = licence.is_read_only(self.session)
+        return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only})
 
     def _far_networks(self, properties: dict[str, Any]) -> dict[str, str]:
         """Names of the port groups and opaque networks that its NICs know by a key only."""

@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from contracts.machine import Firmware, Machine, Nic, SourceDisk
-from contracts.names import SOURCE_DISK_KEY
+from contracts.names import SOURCE_DISK_KEY, SOURCE_MACHINE_KEY
 from contracts.steps import VHD_MOST, Errand, ShellOrder
 from platforms.xapi.marks import DISKS_KEY, WRITTEN_KEY, as_other_config
 from platforms.xapi.wire import NULL
@@ -71,6 +71,7 @@ def vm_record(order: ShellOrder, template: Mapping[str, Any]) -> dict[str, Any]:
             **as_other_config(order.errand.mark(order.epoch)),
             "base_template_name": template["name_label"],
             DISKS_KEY: str(len(machine.disks)),
+            **({SOURCE_MACHINE_KEY: machine.machine_id} if order.errand.read_only else {}),
         },
     }
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 from contracts.errors import FerryError
+from contracts.machine import OwnerMark
+from contracts.names import SOURCE_MACHINE_KEY, OwnerKey
 from platforms.xapi.connection import Connection
 from platforms.xapi.faults import XapiFailure
-from platforms.xapi.marks import belongs_to
+from platforms.xapi.marks import belongs_to, epoch_of
 from platforms.xapi.wire import NULL
 
 Record = dict[str, Any]
@@ -52,6 +54,18 @@ def shell_of(api: Connection, migration: str) -> tuple[str, Record] | None:
         names = ", ".join(f"{record['name_label']} ({record['uuid']})" for _, record in found)
         raise FerryError("xapi.shell_broken", f"several VMs bear the mark of this migration: {names}")
     return found[0] if found else None
+
+
+def other_owner(api: Connection, machine_id: str, migration: str) -> OwnerMark | None:
+    """Another migration's mark on a shell that is being filled from that machine."""
+    records: dict[str, Record] = api.call("VM.get_all_records")
+    for record in records.values():
+        said = record["other_config"]
+        rival = said.get(SOURCE_MACHINE_KEY) == machine_id and not belongs_to(record, migration)
+        if rival and not record["is_a_snapshot"]:
+            owner = said.get(OwnerKey.MIGRATION, "")
+            return OwnerMark(migration=owner, workflow=said.get(OwnerKey.WORKFLOW, ""), epoch=epoch_of(said) or 0)
+    return None
 
 
 def records_of(api: Connection, kind: str, refs: list[str]) -> dict[str, Record]:

@@ -7,7 +7,7 @@ from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder
 from platforms.xapi import blueprint, dom0, tasks
 from platforms.xapi.connection import LONG_CALL_SECONDS, Connection
 from platforms.xapi.faults import XapiFailure
-from platforms.xapi.lookup import GONE, Record, disk_vbds, marked, records_of, shell_of, vanish
+from platforms.xapi.lookup import GONE, Record, disk_vbds, marked, other_owner, records_of, shell_of, vanish
 from platforms.xapi.marks import RELEASED_KEY, WRITTEN_KEY
 from platforms.xapi.power import block
 from platforms.xapi.snapshots import our_snapshots, remove_snapshot
@@ -22,13 +22,23 @@ def make_shell(api: Connection, order: ShellOrder) -> Shell:
         FerryError: ``preflight.no_template``, ``preflight.unknown_sr``, ``xapi.sr_full``, ``xapi.shell_broken`` …
     """
     sr = _found(api, "SR", order.sr_uuid, "preflight.unknown_sr")
+    _not_anothers(api, order)
     vm, record = shell_of(api, order.errand.migration) or _create(api, order)
+    _not_anothers(api, order)  # of two that came at once one is refused, or both
     if record["power_state"] != "Halted":
         raise FerryError("xapi.shell_broken", f"{record['name_label']} is {record['power_state']}, and must be Halted")
     block(api, vm, blueprint.block_text(order.errand))
     _make_vifs(api, order, vm)
     _make_cd(api, vm)
     return Shell(vm=record["uuid"], disks=tuple(_make_disks(api, order, vm, sr)))
+
+
+def _not_anothers(api: Connection, order: ShellOrder) -> None:
+    """The shell bears the mark for a source that cannot (SAFETY 12): XAPI refuses no second one by itself."""
+    if order.errand.read_only:
+        rival = other_owner(api, order.machine.machine_id, order.errand.migration)
+        if rival is not None:
+            raise FerryError("vm.already_migrating", f"{order.machine.name} is being moved here by {rival.workflow}")
 
 
 def _create(api: Connection, order: ShellOrder) -> tuple[str, Record]:

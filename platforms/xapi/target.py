@@ -3,12 +3,13 @@
 from contracts.config import TargetConfig
 from contracts.guest_templates import choose_template
 from contracts.machine import OwnerMark, Power
+from contracts.names import SOURCE_MACHINE_KEY
 from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
 from platforms.xapi import blueprint, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
-from platforms.xapi.lookup import disk_vbds, vm_ref
+from platforms.xapi.lookup import disk_vbds, other_owner, vm_ref
 from platforms.xapi.nbd_ranges import VdiRanges, open_ranges
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
@@ -38,6 +39,10 @@ class XapiTarget:
     def facts(self, sr: str | None) -> TargetFacts:
         """What the preflight must know."""
         return facts(self._api, self._config, sr)
+
+    def other_owner(self, machine_id: str, migration: str) -> OwnerMark | None:
+        """By the shells of a machine that cannot be marked."""
+        return other_owner(self._api, machine_id, migration)
 
     def template_for(self, guest_os: str) -> str:
         """The best template of the pool for a guestId; empty when it has none at all."""
@@ -90,18 +95,20 @@ class XapiTarget:
         return power.power(self._api, vm)
 
     def finish(self, vm: str, errand: Errand) -> None:
-        """Leave no dom0 VBD and no task of ours behind.
+        """Leave no dom0 VBD and no task of ours behind, and no claim on a source that could not be marked.
 
         Raises:
             FerryError: ``xapi.vdi_held`` when dom0 does not let go.
         """
         api = self._api
         machine = vm_ref(api, vm)
-        vdis = [vbd["VDI"] for ref in (machine, *our_snapshots(api, machine, errand.migration))
-                for vbd in disk_vbds(api, ref).values()]  # fmt: skip
+        snapshots = our_snapshots(api, machine, errand.migration)
+        vdis = [vbd["VDI"] for ref in (machine, *snapshots) for vbd in disk_vbds(api, ref).values()]
         for vdi in vdis:
             dom0_vbds.let_go(api, vdi, force=False)
         tasks.clear(api, errand.migration)
+        for ref in (machine, *snapshots):  # a snapshot that is reverted to would bring the claim back
+            api.call("VM.remove_from_other_config", ref, SOURCE_MACHINE_KEY)
 
     def open_ranges(self, vdi: str, errand: Errand) -> VdiRanges | None:
         """Parts of a VDI by NBD; None where the pool offers none."""

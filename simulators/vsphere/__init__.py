@@ -4,11 +4,12 @@ Enforced: sessions and their idle time-out, privileges, the free licence, snapsh
 leases that end after 300 s without progress and hold the machine, streams without length or ranges,
 change ids per link, 2,000 extents and a span limit per answer, InvalidArgument at the capacity, change tracking that
 begins at the next stun, locks of running VMs, frozen bases refused on VMFS, consolidation that takes time while the
-guest writes, layoutEx that is stale until it is refreshed.
+guest writes, layoutEx that is stale until it is refreshed, content ids that change when a disk is closed after a write.
 
-Left out: events and alarms, clusters and resource pools beyond one, DRS and HA, clones, SESparse (all deltas are
-vmfsSparse), memory and quiesced snapshots (accepted, not different), independent disks' own rules beyond
-their absence from snapshots, the REST API but for reading a VM's tags under `/rest`.
+Left out: a bare host's own moids but for VMs, events and alarms, clusters and resource pools beyond one, DRS
+and HA, clones, SESparse (all deltas are vmfsSparse), memory and quiesced snapshots (accepted, not different),
+independent disks' own rules beyond their absence from snapshots, the REST API but for reading a VM's tags
+under `/rest`.
 
 Fault actions: ``fault`` (name of a vim.fault), ``task-fault`` (the task ends with it), ``drop``, ``delay``; for
 ``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``no-range`` (a 200);

@@ -28,6 +28,7 @@ class Disk:
         self.backing_uuid = "6000C29" + uuid.uuid4().hex[:25]
         self.lock = threading.RLock()
         self.tracking: ChangeTracking | None = None
+        self._written = False
         self._next_link = 1
         self.base_file = folder / f"{stem}-flat.vmdk"
         if not self.base_file.exists():
@@ -48,8 +49,17 @@ class Disk:
             raise ValueError("a guest writes whole sectors inside its disk")
         with self.lock:
             self._put(len(self.links) - 1, offset, data)
+            self._written = True
             if self.tracking is not None:
                 self.tracking.record(offset, len(data))
+
+    def put_down(self) -> None:
+        """At power-off: a disk that is closed after a write has a new content id (vsphere.md §6)."""
+        with self.lock:
+            if self._written:
+                self.leaf.content_id = uuid.uuid4().hex[:8]
+                self._describe(len(self.links) - 1)
+                self._written = False
 
     def read(self, offset: int, length: int, upto: int | None = None) -> bytes:
         """What the guest sees; with ``upto`` what the link of that number and its parents hold."""

@@ -229,6 +229,8 @@ class Machine:
     def turn_off(self, *, burst: bool) -> None:
         """Power off; in order when the guest was asked."""
         self.guest.halt(burst=burst)
+        for disk in self.disks:
+            disk.put_down()
         with self.lock:
             self._power_is("poweredOff")
 

@@ -62,7 +62,8 @@ class Methods:
             error = soap.named_fault("NoPermission", "Permission to perform this operation was denied.")
             error.object, error.privilegeId = machine.ref, wanted
             raise error
-        if self._world.said.free_licence and wanted and method != "QueryChangedDiskAreas":
+        if self._world.said.licence == "free" and wanted:  # change tracking and exports as well (vsphere.md §1h)
+            self._world.restricted[method] += 1
             raise soap.named_fault(
                 "RestrictedVersion", "Current license or ESXi version prohibits execution of the requested operation."
             )

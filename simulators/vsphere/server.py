@@ -275,7 +275,7 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         lab = self.lab
         if not self._known():
             return self._plain(401, extra={"WWW-Authenticate": 'Basic realm="VMware HTTP server"'})
-        if "Datastore.Browse" in lab.said.privileges_missing:
+        if {"Datastore.Browse", "Datastore.FileManagement"} & set(lab.said.privileges_missing):
             return self._plain(404)
         try:
             file = files.find(lab.world, self.path)
@@ -471,7 +471,7 @@ class VsphereSimulator:
         return {
             "calls": dict(self.stats.calls), "bytes_served": self.stats.bytes_served,
             "most_reads": self.stats.most_reads, "sessions": self.sessions.count(),
-            "leases": self.world.leases.count(),
+            "leases": self.world.leases.count(), "restricted": dict(self.world.restricted),
             "most_sessions": self.sessions.most, "logins": self.sessions.logins, "refused": self.sessions.refused,
         }  # fmt: skip
 

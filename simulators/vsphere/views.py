@@ -8,6 +8,7 @@ from pyVmomi import vim
 
 from simulators.vsphere import soap
 from simulators.vsphere.devices import devices_of
+from simulators.vsphere.licences import licence_properties
 
 if TYPE_CHECKING:
     from simulators.vsphere.machine import Machine, Snapshot
@@ -176,7 +177,7 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
             "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
             "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
         },
-        "LicenseManager": {"licenses": lambda: [_licence(world)]},
+        "LicenseManager": licence_properties(world.said),
         "SessionManager": {"currentSession": lambda: None},
     }  # fmt: skip
     for store in world.datastores.values():
@@ -223,10 +224,3 @@ def _host_summary(world: "World") -> Any:
             quickStats=vim.host.Summary.QuickStats(),
         )
     )  # fmt: skip
-
-
-def _licence(world: "World") -> Any:
-    key = "esxBasic" if world.said.free_licence else "esx.enterprisePlus.cpuPackage"
-    return soap.complete(
-        vim.LicenseManager.LicenseInfo(licenseKey="00000", editionKey=key, name=key, total=0, costUnit="cpuPackage")
-    )

@@ -1,6 +1,7 @@
 """Everything that the simulated vCenter knows: data centre, datastores, networks, machines."""
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class World:
         names = dict.fromkeys([*said.networks, *(nic.network for vm in said.vms for nic in vm.nics)])
         self.networks = {name: vim.Network(f"network-{40 + number}") for number, name in enumerate(names)}
         self.machines: dict[str, Machine] = {}
+        self.restricted: Counter[str] = Counter()  # calls that the licence refused
         for number, vm in enumerate(said.vms):
             for disk in vm.disks:
                 self.datastore(disk.datastore)

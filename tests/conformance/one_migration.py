@@ -28,6 +28,7 @@ from contracts.steps import (
     ProofPart,
     ProofReport,
     SealOrder,
+    SealReport,
     Shell,
     SourceOrder,
 )
@@ -68,7 +69,7 @@ class OneMigration:
         self.machine = source.machine("web01")
         self.errand = Errand(
             migration="0190-first-run", workflow="migrate/vc/web01", source="vc", target="pool", vm="web01",
-            machine_id=self.machine.machine_id, store_id=self.systems.store.id,
+            machine_id=self.machine.machine_id, store_id=self.systems.store.id, read_only=self.machine.read_only,
         )  # fmt: skip
         self.guest: Disk = vcenter.world.vm("web01").disks[0]
         self.passes, self.segment_bytes = 0, 64 * MIB
@@ -78,7 +79,8 @@ class OneMigration:
         """Owner mark, change tracking, shell."""
         order = SourceOrder(errand=self.errand)
         await _run(self._at_source.claim_source, order)
-        await _run(self._at_source.change_tracking_on, order)
+        if not self.machine.read_only:
+            await _run(self._at_source.change_tracking_on, order)
         self.shell = self.target.make_shell(order_for(self.target, self.machine, errand=self.errand))
 
     async def sync(self, *, final: bool = False) -> CopyReport:
@@ -128,9 +130,12 @@ class OneMigration:
         )
         return frozen
 
-    async def seal(self, freeze: Freeze, *, complete: bool) -> None:
+    async def seal(self, freeze: Freeze, *, complete: bool) -> SealReport:
         """End a pass."""
-        await _run(self._at_source.seal, SealOrder(errand=self.errand, freeze=freeze, complete=complete))
+        sealed: SealReport = await _run(
+            self._at_source.seal, SealOrder(errand=self.errand, freeze=freeze, complete=complete)
+        )
+        return sealed
 
     async def power_off(self) -> None:
         """Hard."""
@@ -181,6 +186,8 @@ def one_migration(
     takes_chunked: bool = True,
     sr: dict[str, Any] | None = None,
     store: Store | None = None,
+    power: str = "on",
+    host: dict[str, Any] | None = None,
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -191,16 +198,17 @@ def one_migration(
         sr: the pool's only one.
         store: one in the folder, if it is not given.
         takes_chunked: whether the pool does.
+        host: what else the source is (``kind``, ``licence``).
         purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
-    said = {"name": "web01", "power": "on", "disks": [{"size_mib": size_mib, "datastore": datastore}]}
+    said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}]}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
     lan, srs = [{"name": "lan", "purpose": purpose}], [sr or {"name": "local-ext"}]
     with (
-        running_vcenter(folder / "vc", said, speed=10) as vcenter,
+        running_vcenter(folder / "vc", said, speed=10, **(host or {})) as vcenter,
         pool_and_target(folder / "pool", speed=10, networks=lan, takes_chunked=takes_chunked, srs=srs) as both,
     ):
         pool, target = both

@@ -4,10 +4,12 @@ import ssl
 import time
 
 import pytest
+from pydantic import ValidationError
 from pyVim.connect import Connect
 from pyVmomi import vim, vmodl
 
 from simulators.faults import FaultRule
+from simulators.inventory import Vsphere
 from tests.conformance.vsphere_lab import (
     MIB,
     PASSWORD,
@@ -251,9 +253,54 @@ def test_a_missing_privilege_is_named_and_a_free_licence_forbids_changes(tmp_pat
         with logged_in(simulator, tmp_path) as instance, pytest.raises(vim.fault.NoPermission) as refused:
             the_vm(instance, simulator).CreateSnapshot_Task("one", "", False, False)
         assert refused.value.privilegeId == lacking[0]
-    with running_vcenter(tmp_path, free_licence=True) as simulator:
-        with logged_in(simulator, tmp_path) as instance, pytest.raises(vim.fault.RestrictedVersion):
-            the_vm(instance, simulator).CreateSnapshot_Task("one", "", False, False)
+    with running_vcenter(tmp_path, {**WEB01, "power": "off"}, licence="free", kind="esxi") as simulator:
+        with logged_in(simulator, tmp_path) as instance:
+            vm = the_vm(instance, simulator)
+            for change in (
+                lambda: vm.CreateSnapshot_Task("one", "", False, False),
+                lambda: vm.ReconfigVM_Task(vim.vm.ConfigSpec(annotation="mine")),
+                vm.PowerOnVM_Task,
+                vm.ExportVm,
+                lambda: vm.QueryChangedDiskAreas(None, 2000, 0, "*"),
+            ):
+                with pytest.raises(vim.fault.RestrictedVersion, match="prohibits execution"):
+                    change()
+            vm.RefreshStorageInfo()  # takes System.Read: no change
+        assert sum(simulator.counted()["restricted"].values()) == 5
+        assert simulator.state()["web01"]["extra_config"] == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "editions"),
+    [
+        ({"kind": "esxi"}, ["esx.enterprisePlus.cpuPackage"]),
+        ({"kind": "esxi", "licence": "evaluation"}, ["eval"]),
+        ({"kind": "esxi", "licence": "free"}, ["esxBasic"]),
+        ({}, ["eval", "vc.standard.instance", "esx.enterprisePlus.cpuPackage"]),
+    ],
+)
+def test_a_host_shows_its_licence_and_a_vcenter_all_that_it_has(tmp_path, said, editions):
+    with running_vcenter(tmp_path, **said) as simulator, logged_in(simulator, tmp_path) as instance:
+        assert [each.editionKey for each in instance.content.licenseManager.licenses] == editions
+
+
+def test_a_free_licence_is_a_bare_hosts():
+    with pytest.raises(ValidationError, match="needs kind: esxi"):
+        Vsphere.model_validate({"licence": "free"})
+
+
+def test_the_content_id_of_a_disk_tells_that_its_machine_ran_and_wrote(tmp_path):
+    with running_vcenter(tmp_path, {**WEB01, "power": "off"}) as simulator:
+        descriptor = tmp_path / "vsphere" / "nfs1" / "web01" / "web01.vmdk"
+        before = descriptor.read_text()
+        simulator.do("web01", "power", state="on")
+        simulator.do("web01", "power", state="off")
+        assert descriptor.read_text() == before
+        simulator.do("web01", "power", state="on")
+        simulator.do("web01", "write", offset=0, byte=1, length=512)
+        assert descriptor.read_text() == before, "it is rewritten when the disk is closed"
+        simulator.do("web01", "power", state="off")
+        assert descriptor.read_text() != before
 
 
 def test_faults_on_order_strike_calls_and_tasks(vcenter, vm):

@@ -60,6 +60,7 @@ class ScriptedSteps:
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
+        self.read_only = False
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
         self.reads_between = self.hold_target_proof = False
@@ -102,7 +103,7 @@ class ScriptedSteps:
     def _machine(self) -> Machine:
         return Machine(
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
-            memory=1 << 30, tools_running=True,
+            memory=1 << 30, tools_running=True, read_only=self.read_only,
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
             disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=1 << 30),),
         )  # fmt: skip

@@ -23,6 +23,10 @@ TIMEOUT = 60.0
 _PASSING = frozenset({401, 408, 429, 500, 502, 503, 504})
 """Seen under bursts (vsphere.md §1a). All others are meant."""
 _LOCKED = 500
+_MEANING = {
+    404: "it is not there, or the account lacks Datastore.Browse or Datastore.FileManagement",
+    _LOCKED: "a host holds its lock",
+}
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -68,6 +72,8 @@ class FolderFile:
                 return self._read(offset, buffer, cookie)
             except _Refused as refused:
                 told = f"HTTP {refused.status}"
+                if refused.status in _MEANING:
+                    told = f"{told} ({_MEANING[refused.status]})"
                 if refused.status not in _PASSING or (refused.status == _LOCKED and attempt >= TRIES_WHEN_LOCKED):
                     raise self._not_served(told) from None
                 if refused.status == 401 and not renewed:

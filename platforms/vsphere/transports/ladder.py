@@ -31,13 +31,15 @@ class Ladder:
         self._leases = Leases(session)
 
     def climb(
-        self, vm: Located, disk: FrozenDisk, snapshot: str | None, stores: Mapping[str, str], *, final: bool
-    ) -> FrozenDisk:
+        self, vm: Located, disk: FrozenDisk, snapshot: str | None, stores: Mapping[str, str], *, final: bool,
+        read_only: bool = False,
+    ) -> FrozenDisk:  # fmt: skip
         """The disk with its ladder, and the best transport that answers now.
 
         Args:
             disk: ``flat`` is the path of its one flat base, or empty with the reason why there is none.
             stores: datastore name to its type.
+            read_only: the host's licence allows no change, and a lease is one.
 
         Raises:
             FerryError: what passes (``vsphere.unreachable``, …) where it kept it from being told.
@@ -53,17 +55,16 @@ class Ladder:
             rungs.append(Rung(transport="nfs", usable=not refusal, reason=refusal or f"{store} is read at {export}"))
         refusal = self._why_not(vm, disk, "https") if disk.flat else disk.reason
         rungs.append(Rung(transport="https", usable=not refusal, reason=refusal or "/folder serves its base"))
-        if any(rung.usable for rung in rungs):
+        if read_only:
+            rungs.append(Rung(transport="nfc", usable=False, reason="the free licence allows no export"))
+        elif any(rung.usable for rung in rungs):
             rungs.append(Rung(transport="nfc", usable=True, reason="a stream of the whole disk, if need be"))
         else:
             refusal = self._why_no_export(vm, disk, None if final else snapshot)
             rungs.append(Rung(transport="nfc", usable=not refusal, reason=refusal or "a stream of the whole disk"))
         best = next((rung.transport for rung in rungs if rung.usable), "")
-        told = []
-        for rung in rungs:
-            told.append(f"{rung.transport}: {rung.reason}")
-            if rung.usable:
-                break
+        # Of those below the best, only what cannot be used is worth a word.
+        told = [f"{rung.transport}: {rung.reason}" for rung in rungs if rung.transport == best or not rung.usable]
         return disk.model_copy(update={"ladder": tuple(rungs), "transport": best, "reason": "; ".join(told)})
 
     def open(self, vm: Located, freeze: Freeze, disk: FrozenDisk, transport: str) -> Reader:

@@ -6,9 +6,11 @@ anew. It is believed only when its end was seen and the host's manifest agrees.
 
 import hashlib
 import http.client
+import socket
 import ssl
 import threading
 import time
+from typing import cast
 from urllib.parse import urlsplit
 
 from contracts.errors import FerryError
@@ -16,6 +18,7 @@ from disks.vmdk_stream import BrokenVmdk, VmdkStream
 from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.lease import Lease, Leases
+from platforms.vsphere.transports.line import Line
 from platforms.vsphere.transports.reader import NotServed
 
 TRIES = 4
@@ -100,17 +103,19 @@ class NfcReader:
         parts = urlsplit(lease.urls[self._slot])
         host, port = self._session.address
         # A bare host names itself by a star; a vCenter names the ESXi host, which must be reachable from here.
-        connection = http.client.HTTPSConnection(
-            host if parts.hostname in ("*", None) else parts.hostname,
-            port if parts.hostname in ("*", None) else parts.port or 443,
-            timeout=TIMEOUT, context=self._session.context(),
-        )  # fmt: skip
+        here = parts.hostname in ("*", None)
         try:
-            connection.request("GET", parts.path)
-            answer = connection.getresponse()
+            connection = Line(
+                host if here else str(parts.hostname), port if here else parts.port or 443,
+                self._session.context(), TIMEOUT,
+            )  # fmt: skip
         except ssl.SSLCertVerificationError as error:
-            connection.close()
             raise FerryError("vsphere.certificate", f"{parts.hostname}: {error.verify_message}") from None
+        try:
+            head = f"GET {parts.path} HTTP/1.1\r\nHost: {connection.host}\r\nConnection: close\r\n\r\n"
+            connection.sock.sendall(head.encode("ascii"))
+            answer = http.client.HTTPResponse(cast(socket.socket, connection.sock), method="GET")
+            answer.begin()
         except BaseException:
             connection.close()
             raise
@@ -149,7 +154,7 @@ class NfcReader:
 class _Stream:
     """One GET, counted and digested."""
 
-    def __init__(self, connection: http.client.HTTPSConnection, answer: http.client.HTTPResponse) -> None:
+    def __init__(self, connection: Line, answer: http.client.HTTPResponse) -> None:
         self._connection, self._answer = connection, answer
         self.sha1 = hashlib.sha1(usedforsecurity=False)
         self.received = self.position = 0

@@ -14,14 +14,17 @@ from activities.transfer import Rate
 from contracts.errors import FerryError
 from contracts.steps import Progress, ProofOrder, ProofReport
 from disks.copying import Meter
+from disks.difference import prove_difference
 from disks.extents import merged
-from disks.ledger import Ledger, Standing
+from disks.ledger import Ledger
 from disks.manifest import Manifest
+from disks.protocols import NotOffered
 from disks.proving import Finding, Interrupted, prove_ranges, prove_source, prove_target
 from disks.store import check_identity
 
-Prover = Callable[[ProofOrder, Standing, Manifest, threading.Event, Meter], tuple[Finding, str] | None]
-"""None: the pool does not offer it."""
+Prover = Callable[[ProofOrder, Ledger, Manifest, threading.Event, Meter], tuple[Finding, str]]
+"""What was found, and how. Raises ``NotOffered``, with the reason."""
+_NOT = "xapi.read_back_failed"
 
 
 class VerificationActivities:
@@ -34,9 +37,14 @@ class VerificationActivities:
     async def prove_target(self, order: ProofOrder) -> ProofReport:
         """*Target = what was sent*: read back and compared with the manifest.
 
-        The whole pre-start snapshot; or, by NBD, what was written since the whole disk was read back between passes.
+        The whole pre-start snapshot; or what was written since the whole disk was read back between passes, by its
+        ranges (NBD) or by the difference to a base: the snapshot that was read back then.
         """
-        return await self._proof(order, self._written_since if order.part == "since" else self._target)
+        if order.part == "since":
+            return await self._proof(order, self._since_base if order.base else self._since)
+        if order.part == "between":
+            return await self._proof(order, self._base if order.base else self._between)
+        return await self._proof(order, self._whole)
 
     @activity.defn
     async def prove_source(self, order: ProofOrder) -> ProofReport:
@@ -68,27 +76,26 @@ class VerificationActivities:
         owed = (standing.owed and not told_before) or standing.unsure
         if not standing.complete or owed or standing.plan is not None:
             if order.part == "between":
-                return ProofReport(disk_id=disk.disk_id, holds=True, made=False)  # another pass comes first
+                return _not_made(order, "another pass comes first")
             raise FerryError("store.damaged", f"the journal of {disk.slot} does not tell of a finished copy")
         manifest = ledger.manifest(disk.capacity)
         try:
-            made = prove(order, standing, manifest, cut, meter)
-            if made is None:
-                return ProofReport(disk_id=disk.disk_id, holds=True, made=False)
-            finding, method = made
+            finding, method = prove(order, ledger, manifest, cut, meter)
             root = manifest.root()
             if order.snapshot_vdi and finding.extents and not standing.diverged:
                 ledger.differs(order.snapshot_vdi, merged(finding.extents))
             elif order.part == "between" and finding.holds:
-                ledger.proven()
+                ledger.proven(order.base)
         except Interrupted:
             return None
+        except NotOffered as refused:
+            return _not_made(order, refused.message)
         finally:
             manifest.close()
         return ProofReport(
             disk_id=disk.disk_id,
             holds=finding.holds,
-            method=method,
+            method=_with(method, order.reason),
             root_digest=root,
             blocks=finding.blocks,
             bytes_read=finding.bytes_read,
@@ -96,37 +103,77 @@ class VerificationActivities:
             differences=tuple(finding.differences),
         )
 
-    def _target(
-        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
-    ) -> tuple[Finding, str] | None:
+    def _whole(
+        self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str]:
+        return self._read_whole(order, manifest, cut, meter), "export_raw_vdi of the pre-start snapshot"
+
+    def _between(
+        self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str]:
+        """Of use only where the rest can be read by its ranges later."""
+        ranges = self._systems.target(order.errand.target).open_ranges(order.snapshot_vdi, order.errand)
+        if ranges is None:
+            raise NotOffered(_NOT, "what is written later could not be read by its ranges")
+        ranges.close()
+        return self._read_whole(order, manifest, cut, meter), "export_raw_vdi of the VDI between two passes"
+
+    def _base(
+        self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str]:
+        """The snapshot is read whole; before that, the pool is asked for the difference to it, which is none yet."""
         target = self._systems.target(order.errand.target)
-        if order.part == "between":  # of use only where the rest can be read by its ranges later
-            ranges = target.open_ranges(order.snapshot_vdi, order.errand)
-            if ranges is None:
-                return None
-            ranges.close()
-        read_back = target.read_back(order.snapshot_vdi, order.errand)
-        what = "the VDI between two passes" if order.part == "between" else "the pre-start snapshot"
+        probe = target.read_difference(order.target_disk.vdi, order.base, order.errand)
         try:
-            return prove_target(read_back, manifest, cut, meter), f"export_raw_vdi of {what}"
+            for _ in probe.blocks():
+                if cut.is_set():
+                    raise Interrupted
+        finally:
+            probe.close()
+        base = ledger.base_manifest(manifest.capacity, manifest)
+        try:
+            return self._read_whole(order, base, cut, meter), "export_raw_vdi of a snapshot taken between two passes"
+        finally:
+            base.close()
+
+    def _read_whole(self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter) -> Finding:
+        read_back = self._systems.target(order.errand.target).read_back(order.snapshot_vdi, order.errand)
+        try:
+            return prove_target(read_back, manifest, cut, meter)
         finally:
             read_back.close()
 
-    def _written_since(
-        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
-    ) -> tuple[Finding, str] | None:
+    def _since(
+        self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str]:
+        unproven = ledger.standing.unproven
         ranges = self._systems.target(order.errand.target).open_ranges(order.snapshot_vdi, order.errand)
-        if ranges is None or standing.unproven is None:
-            return None
+        if ranges is None or unproven is None:
+            raise NotOffered(_NOT, "no network of the pool has the purpose nbd")
         try:
-            finding = prove_ranges(ranges, standing.unproven, manifest, cut, meter)
+            finding = prove_ranges(ranges, unproven, manifest, cut, meter)
         finally:
             ranges.close()
         return finding, "NBD with TLS: of the pre-start snapshot, what was written since the whole disk was read back"
 
+    def _since_base(
+        self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str]:
+        if ledger.standing.base != order.base:
+            raise NotOffered(_NOT, "the snapshot that the difference is told against was not proven")
+        base = ledger.base_manifest(manifest.capacity)
+        target = self._systems.target(order.errand.target)
+        difference = target.read_difference(order.snapshot_vdi, order.base, order.errand)
+        try:
+            finding = prove_difference(difference, base, manifest, cut, meter)
+        finally:
+            difference.close()
+            base.close()
+        return finding, "export_raw_vdi of the pre-start snapshot against the snapshot that was read back whole"
+
     def _source(
-        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
-    ) -> tuple[Finding, str] | None:
+        self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str]:
         assert order.freeze is not None
         errand = order.errand
         source = self._systems.source(errand.source)
@@ -143,3 +190,13 @@ class VerificationActivities:
         # A source that ran in between is not the source at power-off: then this proves nothing (SAFETY 9).
         source.check_freeze(errand.machine_id, order.freeze)
         return finding, method
+
+
+def _not_made(order: ProofOrder, reason: str) -> ProofReport:
+    return ProofReport(
+        disk_id=order.target_disk.disk_id, holds=True, made=False, method=_with(f"not made: {reason}", order.reason)
+    )
+
+
+def _with(method: str, reason: str) -> str:
+    return f"{method} ({reason})" if reason else method

@@ -74,6 +74,10 @@ class DiskSource(Protocol):
         ...
 
 
+class NotOffered(FerryError):
+    """The platform does not serve a disk in this way; the message says why. Another way may do."""
+
+
 class TaskOutcome(StrEnum):
     """What became of a segment's task."""
 

@@ -1,5 +1,6 @@
 """Cutover, start, the proofs, and the way back from a started target (SAFETY 14, 16, 17, 19)."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -181,11 +182,25 @@ class CuttingOver:
             proofs_sent=await self._proofs(
                 "prove_target",
                 [
-                    ProofOrder(errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi], part=part)
+                    ProofOrder(
+                        errand=story.errand,
+                        target_disk=disk,
+                        snapshot_vdi=snapshot.vdis[disk.vdi],
+                        part=part,
+                        base=story.state.bases.get(disk.vdi, "") if part == "since" else "",
+                        reason=self._reason() if part == "whole" else "",
+                    )
                     for disk in story.shell.disks
                 ],
             )
         )
+
+    def _reason(self) -> str:
+        """Why the whole target is read back after the start, where something better was tried."""
+        state = self._story.state
+        if state.started_at is None:
+            return ""
+        return next((f"after the start; {each.method}" for each in state.proofs_between if not each.made), "")
 
     async def _prove_source(self) -> None:
         """*Target = source at power-off*, by reading the powered-off source in full."""
@@ -231,6 +246,8 @@ class CuttingOver:
     async def prove_and_finish(self) -> None:
         """After the start: the proofs that are still due, then leave."""
         story = self._story
+        with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
+            await story.drop_bases()
         while not story.state.proofs_sent:
             await self._or_park(self._prove_sent)
         different = [proof for proof in story.state.proofs_sent if not proof.holds]
@@ -276,7 +293,7 @@ class CuttingOver:
         ref = self._ref()
         for name in ("block_target", "raise_target_epoch", "stop_target"):
             await story.insist(name, ref, _STORED, give_up_after=STOP_TRYING)
-        story.set(undo=tuple(each for each in story.state.undo if each.step is not UndoStep.BLOCK_TARGET))  # done here
+        story.forget_undo(UndoStep.BLOCK_TARGET)  # done here
         await story.insist("raise_source_epoch", SourceOrder(errand=story.errand, epoch=story.state.epoch), _STORED)
 
     def _ref(self) -> ShellRef:

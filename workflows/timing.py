@@ -62,6 +62,8 @@ TIMINGS: dict[str, Timing] = {
     "remove_shell": Timing(timedelta(hours=1)),
     "snapshot_target": Timing(timedelta(hours=1)),
     "find_snapshot": _LOOK,
+    "take_bases": Timing(timedelta(hours=1)),
+    "drop_bases": Timing(timedelta(hours=1)),
     "diverge_target": _LOOK,
     "unblock_target": _LOOK,
     "block_target": _LOOK,

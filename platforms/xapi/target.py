@@ -3,9 +3,10 @@
 from contracts.config import TargetConfig
 from contracts.guest_templates import choose_template
 from contracts.machine import OwnerMark, Power
-from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
+from contracts.steps import BaseReport, Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
 from platforms.xapi import blueprint, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
+from platforms.xapi.bases import drop_bases, take_bases
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, vm_ref
@@ -90,18 +91,31 @@ class XapiTarget:
         return power.power(self._api, vm)
 
     def finish(self, vm: str, errand: Errand) -> None:
-        """Leave no dom0 VBD and no task of ours behind.
+        """Leave no dom0 VBD, no task and no snapshot but the pre-start one of ours behind.
 
         Raises:
             FerryError: ``xapi.vdi_held`` when dom0 does not let go.
         """
         api = self._api
+        drop_bases(api, errand)
         machine = vm_ref(api, vm)
         vdis = [vbd["VDI"] for ref in (machine, *our_snapshots(api, machine, errand.migration))
                 for vbd in disk_vbds(api, ref).values()]  # fmt: skip
         for vdi in vdis:
             dom0_vbds.let_go(api, vdi, force=False)
         tasks.clear(api, errand.migration)
+
+    def take_bases(self, vm: str, errand: Errand) -> BaseReport:
+        """Snapshots to be read back while the source runs."""
+        return take_bases(self._api, vm, errand)
+
+    def drop_bases(self, errand: Errand) -> None:
+        """Remove them."""
+        drop_bases(self._api, errand)
+
+    def read_difference(self, vdi: str, base: str, errand: Errand) -> VdiReadBack:
+        """What of a VDI is not as in the base."""
+        return VdiReadBack(self._api, vdi, errand, base=base)
 
     def open_ranges(self, vdi: str, errand: Errand) -> VdiRanges | None:
         """Parts of a VDI by NBD; None where the pool offers none."""

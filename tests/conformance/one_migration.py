@@ -135,10 +135,11 @@ class OneMigration:
         """Hard."""
         await _run(self._at_source.power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
 
-    async def read_back(self, part: ProofPart, snapshot_vdi: str = "") -> ProofReport:
+    async def read_back(self, part: ProofPart, snapshot_vdi: str = "", *, base: str = "") -> ProofReport:
         """A proof of the target; of the VDI itself where no snapshot is named."""
         [disk] = self.shell.disks
-        order = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=snapshot_vdi or disk.vdi, part=part)
+        vdi = snapshot_vdi or disk.vdi
+        order = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=vdi, part=part, base=base)
         report = await _run(self._proofs.prove_target, order)
         assert isinstance(report, ProofReport)
         return report

@@ -12,19 +12,22 @@ from activities.running import cuttable
 from activities.systems import Systems
 from activities.transfer import Rate
 from contracts.errors import FerryError
-from contracts.steps import Progress, ProofOrder, ProofReport
+from contracts.steps import BothProofs, Progress, ProofOrder, ProofReport
+from disks.checksumming import Md5, sent_as_summed
 from disks.copying import Meter
 from disks.difference import prove_difference
 from disks.extents import merged
 from disks.ledger import Ledger
 from disks.manifest import Manifest
 from disks.protocols import NotOffered
-from disks.proving import Finding, Interrupted, prove_ranges, prove_source, prove_target
+from disks.proving import Finding, Interrupted, prove_all_ranges, prove_ranges, prove_source, prove_target
 from disks.store import check_identity
 
 Prover = Callable[[ProofOrder, Ledger, Manifest, threading.Event, Meter], tuple[Finding, str]]
 """What was found, and how. Raises ``NotOffered``, with the reason."""
 _NOT = "xapi.read_back_failed"
+POLL = 0.5
+"""Seconds between two looks at what the pool computes; it is asked less often."""
 
 
 class VerificationActivities:
@@ -50,6 +53,22 @@ class VerificationActivities:
     async def prove_source(self, order: ProofOrder) -> ProofReport:
         """*Target = source at power-off*: the powered-off source read in full and compared with the manifest."""
         return await self._proof(order, self._source)
+
+    @activity.defn
+    async def prove_by_checksum(self, order: ProofOrder) -> BothProofs:
+        """Both at once, where the pool lets nobody read: its own checksum beside that of the source, read in full."""
+        sent: list[ProofReport] = []
+
+        def prove(
+            order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+        ) -> tuple[Finding, str]:
+            finding, method, report = self._beside_checksum(order, manifest, cut, meter)
+            sent.append(report)
+            return finding, method
+
+        source = await self._proof(order, prove)
+        told = {"root_digest": source.root_digest, "seconds": source.seconds}
+        return BothProofs(sent=sent[-1].model_copy(update=told), source=source)
 
     async def _proof(self, order: ProofOrder, prove: Prover) -> ProofReport:
         meter, rate = Meter(), Rate()
@@ -106,7 +125,7 @@ class VerificationActivities:
     def _whole(
         self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
     ) -> tuple[Finding, str]:
-        return self._read_whole(order, manifest, cut, meter), "export_raw_vdi of the pre-start snapshot"
+        return self._read_all(order, manifest, cut, meter, "the pre-start snapshot")
 
     def _between(
         self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
@@ -116,7 +135,23 @@ class VerificationActivities:
         if ranges is None:
             raise NotOffered(_NOT, "what is written later could not be read by its ranges")
         ranges.close()
-        return self._read_whole(order, manifest, cut, meter), "export_raw_vdi of the VDI between two passes"
+        return self._read_all(order, manifest, cut, meter, "the VDI between two passes")
+
+    def _read_all(
+        self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter, what: str
+    ) -> tuple[Finding, str]:
+        """By an export, which leaves holes out; by ranges where the pool serves none."""
+        try:
+            return self._read_whole(order, manifest, cut, meter), f"export_raw_vdi of {what}"
+        except NotOffered as refused:
+            ranges = self._systems.target(order.errand.target).open_ranges(order.snapshot_vdi, order.errand)
+            if ranges is None:
+                raise
+            method = f"NBD with TLS, of all of {what}: {refused.message}"
+        try:
+            return prove_all_ranges(ranges, manifest, cut, meter), method
+        finally:
+            ranges.close()
 
     def _base(
         self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
@@ -174,22 +209,64 @@ class VerificationActivities:
     def _source(
         self, order: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
     ) -> tuple[Finding, str]:
+        return self._read_source(order, manifest, cut, meter)
+
+    def _read_source(
+        self,
+        order: ProofOrder,
+        manifest: Manifest,
+        cut: threading.Event,
+        meter: Meter,
+        md5: Md5 | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> tuple[Finding, str]:
         assert order.freeze is not None
         errand = order.errand
         source = self._systems.source(errand.source)
         disk = source.open_disk(errand.machine_id, order.freeze, order.target_disk.disk_id)
+        md5 = md5 or Md5()
 
         def allow(count: int, cut: threading.Event) -> bool:
+            meanwhile()
             return self._systems.limits.allow(errand.migration, order.bandwidth, count, cut)
 
+        def prove() -> Finding:
+            md5.begin()
+            return prove_source(disk, manifest, cut, meter, allow, md5.update)
+
         try:
-            finding = down_the_ladder(disk, lambda: prove_source(disk, manifest, cut, meter, allow))
+            finding = down_the_ladder(disk, prove)
             method = f"full read by {disk.transport}"
         finally:
             disk.close()
         # A source that ran in between is not the source at power-off: then this proves nothing (SAFETY 9).
         source.check_freeze(errand.machine_id, order.freeze)
         return finding, method
+
+    def _beside_checksum(
+        self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter
+    ) -> tuple[Finding, str, ProofReport]:
+        """The source's finding, how it was read, and what the pool's checksum tells of the target."""
+        checksum = self._systems.target(order.errand.target).checksum(order.snapshot_vdi, order.errand)
+        md5 = Md5()
+        try:
+            finding, method = self._read_source(order, manifest, cut, meter, md5, checksum.look)
+            while (theirs := checksum.look()) is None:
+                if cut.wait(POLL):
+                    raise Interrupted
+        finally:
+            checksum.close()
+        sent, words = sent_as_summed(finding, md5.padded(checksum.virtual_size), theirs)
+        told = f"VDI.checksum of the pre-start snapshot beside the MD5 of the source, {method}: {words}"
+        report = ProofReport(
+            disk_id=order.target_disk.disk_id,
+            holds=sent.holds,
+            method=_with(told, order.reason),
+            blocks=sent.blocks,
+            bytes_read=checksum.virtual_size,
+            differences=tuple(sent.differences),
+        )
+        return finding, f"{method}, which also gave the MD5 for the proof of the target", report
 
 
 def _not_made(order: ProofOrder, reason: str) -> ProofReport:

@@ -302,6 +302,13 @@ class ProofReport(Contract):
     differences: tuple[int, ...] = ()
 
 
+class BothProofs(Contract):
+    """Of one disk: the target by a checksum, beside the same reading of the source that proves the source."""
+
+    sent: ProofReport
+    source: ProofReport
+
+
 class Progress(Contract):
     """What a heartbeat of the copying and proving activities carries."""
 

@@ -189,6 +189,32 @@ class RangeReader(Protocol):
         ...
 
 
+class TargetRanges(RangeReader, Protocol):
+    """A target disk as it is stored, by offset; asked through the target's own API."""
+
+    @property
+    def virtual_size(self) -> int:
+        """Bytes."""
+        ...
+
+
+class Checksum(Protocol):
+    """The MD5 of a whole disk, which the platform computes by itself, zeros up to its virtual size too."""
+
+    @property
+    def virtual_size(self) -> int:
+        """Bytes."""
+        ...
+
+    def look(self) -> str | None:
+        """It, in hex, once it is there. To be called every few seconds, which keeps it going; never waits."""
+        ...
+
+    def close(self) -> None:
+        """Wait for it no longer."""
+        ...
+
+
 class ReadBack(Protocol):
     """A target disk as it is stored, read through the target's own API and never from our records."""
 

@@ -20,7 +20,7 @@ from contracts.steps import (
     SnapshotReport,
     TargetFacts,
 )
-from disks.protocols import DiskSource, DiskTarget, RangeReader, ReadBack
+from disks.protocols import Checksum, DiskSource, DiskTarget, ReadBack, TargetRanges
 
 
 class Source(Protocol):
@@ -203,10 +203,14 @@ class Target(Protocol):
         """What of a VDI is not as in the base, whole blocks of whatever size; ``blocks`` raises ``NotOffered``."""
         ...
 
-    def open_ranges(self, vdi: str, errand: Errand) -> RangeReader | None:
+    def open_ranges(self, vdi: str, errand: Errand) -> TargetRanges | None:
         """The stored content of a VDI or snapshot VDI, by offset; None where the pool does not offer it."""
         ...
 
     def read_back(self, vdi: str, errand: Errand) -> ReadBack:
         """The stored content of a VDI or snapshot VDI; ``blocks`` raises ``NotOffered`` where no form is served."""
+        ...
+
+    def checksum(self, vdi: str, errand: Errand) -> Checksum:
+        """Have the pool compute the MD5 of a VDI or snapshot VDI, which nobody can stop."""
         ...

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import workflow
 
@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.migration import UndoStep
     from contracts.names import Phase
     from contracts.steps import (
+        BothProofs,
         FenceJournal,
         PoweredOff,
         PowerOffOrder,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from workflows.story import Story
 
 _STORED = type(None)
+Proof = TypeVar("Proof", ProofReport, BothProofs)
 
 
 class CuttingOver:
@@ -215,15 +217,20 @@ class CuttingOver:
                 ],
             )
         )
-        different = [proof for proof in story.state.proofs_source if not proof.holds]
+        await self._park_if_source_differs()
+
+    async def _park_if_source_differs(self) -> None:
+        different = [proof for proof in self._story.state.proofs_source if not proof.holds]
         if different:
-            await story.park(StepFailed("verify.source_differs", _told(different)))
+            await self._story.park(StepFailed("verify.source_differs", _told(different)))
 
     async def _proofs(self, name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
+        return await self._all(name, orders, ProofReport)
+
+    async def _all(self, name: str, orders: list[ProofOrder], answer: type[Proof]) -> tuple[Proof, ...]:
         story = self._story
         handles = [
-            order(name, said, ProofReport, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}")
-            for said in orders
+            order(name, said, answer, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}") for said in orders
         ]
         await workflow.wait_condition(
             lambda: all(handle.done() for handle in handles) or story.rollback_asked or story.cancel_asked
@@ -231,7 +238,7 @@ class CuttingOver:
         for handle in handles:
             if not handle.done():
                 handle.cancel()
-        proofs: list[ProofReport] = []
+        proofs: list[Proof] = []
         failure: StepFailed | None = None
         for handle in handles:
             try:
@@ -249,14 +256,39 @@ class CuttingOver:
         with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
             await story.drop_bases()
         while not story.state.proofs_sent:
-            await self._or_park(self._prove_sent)
+            await self._or_park(self._prove_sent_at_last)
         different = [proof for proof in story.state.proofs_sent if not proof.holds]
         if different:
             await story.park(StepFailed("verify.target_differs", _told(different)))
+        if story.state.proofs_source:  # by the same reading of the source
+            await self._park_if_source_differs()
         while not story.state.proofs_source:
             await self._or_park(self._prove_source)
         story.stop_if_asked()
         await self.leave()
+
+    async def _prove_sent_at_last(self) -> None:
+        """After the start; by the pool's own checksum where it serves no export."""
+        story = self._story
+        await self._prove_sent()
+        refused = [proof for proof in story.state.proofs_sent if not proof.made]
+        if not refused:
+            return
+        snapshot = story.state.snapshot
+        assert snapshot is not None
+        story.set(proofs_sent=())
+        both = await self._all(
+            "prove_by_checksum",
+            [
+                ProofOrder(
+                    errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi],
+                    freeze=story.state.final_freeze, bandwidth=story.bandwidth, reason=refused[0].method,
+                )
+                for disk in story.shell.disks
+            ],
+            BothProofs,
+        )  # fmt: skip
+        story.set(proofs_sent=tuple(each.sent for each in both), proofs_source=tuple(each.source for each in both))
 
     async def _or_park(self, prove: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -307,4 +339,6 @@ class CuttingOver:
 
 
 def _told(different: list[ProofReport]) -> str:
-    return "; ".join(f"{proof.disk_id} at {', '.join(map(str, proof.differences[:5]))}" for proof in different)
+    return "; ".join(
+        f"{proof.disk_id} at {', '.join(map(str, proof.differences[:5])) or 'no known place'}" for proof in different
+    )

@@ -134,7 +134,7 @@ def details_of(status: Status) -> str:
 
 def _verdict(state: MigrationState, proofs: tuple[ProofReport, ...]) -> str:
     disks = len(state.shell.disks) if state.shell else 0
-    if not disks or len(proofs) < disks:
+    if not disks or len(proofs) < disks or not all(proof.made for proof in proofs):
         return "not-made"
     return "holds" if all(proof.holds for proof in proofs) else "differs"
 

@@ -74,5 +74,6 @@ TIMINGS: dict[str, Timing] = {
     "copy_disk": _BYTES,
     "prove_target": _BYTES,
     "prove_source": _BYTES,
+    "prove_by_checksum": _BYTES,
     "inspect": Timing(timedelta(minutes=2)),
 }

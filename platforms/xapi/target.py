@@ -1,12 +1,14 @@
 """A pool as the activities see it: :class:`platforms.ports.Target`."""
 
 from contracts.config import TargetConfig
+from contracts.errors import FerryError
 from contracts.guest_templates import choose_template
 from contracts.machine import OwnerMark, Power
 from contracts.steps import BaseReport, Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
 from platforms.xapi import blueprint, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.bases import drop_bases, take_bases
+from platforms.xapi.checksum import VdiChecksum, unended
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, vm_ref
@@ -94,9 +96,11 @@ class XapiTarget:
         """Leave no dom0 VBD, no task and no snapshot but the pre-start one of ours behind.
 
         Raises:
-            FerryError: ``xapi.vdi_held`` when dom0 does not let go.
+            FerryError: ``xapi.vdi_held`` when dom0 does not let go; ``xapi.busy`` while it computes a checksum.
         """
         api = self._api
+        if unended(api, errand.migration):
+            raise FerryError("xapi.busy", f"{errand.vm}: the pool still computes a checksum, which nobody can stop")
         drop_bases(api, errand)
         machine = vm_ref(api, vm)
         vdis = [vbd["VDI"] for ref in (machine, *our_snapshots(api, machine, errand.migration))
@@ -124,3 +128,7 @@ class XapiTarget:
     def read_back(self, vdi: str, errand: Errand) -> VdiReadBack:
         """The stored content of a VDI or snapshot VDI."""
         return VdiReadBack(self._api, vdi, errand)
+
+    def checksum(self, vdi: str, errand: Errand) -> VdiChecksum:
+        """The MD5 of a VDI, computed by the pool."""
+        return VdiChecksum(self._api, vdi, errand)

@@ -15,5 +15,6 @@ message: carried out, and the answer is lost), ``eof`` (end of the
 stream after that many), ``leave-vbd`` (the dom0 VBD stays), ``lose-task`` (the record goes), ``slow`` (bytes per
 second), ``http`` (a status), ``lose`` (a write over that byte is lost, and the task succeeds all the same), ``delay``.
 Methods: a message's name such as ``VDI.create``, on the name of its object; ``PUT /import_raw_vdi``,
-``GET /export_raw_vdi`` and, of an export against a base, ``GET /export_raw_vdi?base``, on the VDI's name.
+``GET /export_raw_vdi`` and, of an export against a base, ``GET /export_raw_vdi?base``, on the VDI's name;
+``VDI.checksum!`` (``error``, ``slow``) once it is under way.
 """

@@ -18,6 +18,7 @@ from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
 from contracts.config import SourceConfig, VddkConfig
 from contracts.steps import (
+    BothProofs,
     CopyOrder,
     CopyReport,
     Errand,
@@ -143,6 +144,15 @@ class OneMigration:
         report = await _run(self._proofs.prove_target, order)
         assert isinstance(report, ProofReport)
         return report
+
+    async def by_checksum(self, snapshot_vdi: str) -> BothProofs:
+        """Both proofs, where the pool lets nobody read. Power is off and the last pass is done."""
+        final = await self.freeze(final=True)
+        [disk] = self.shell.disks
+        order = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=snapshot_vdi, freeze=final)
+        both = await _run(self._proofs.prove_by_checksum, order)
+        assert isinstance(both, BothProofs)
+        return both
 
     def flip(self, offset: int) -> None:
         """One bit of the VDI's file, behind everybody's back."""

@@ -370,6 +370,52 @@ async def test_a_pool_that_refuses_the_difference_keeps_no_snapshot_and_is_prove
     assert "after the start; not made" in report.disks[0].proof_target_is_sent.method
 
 
+async def test_a_pool_that_serves_no_export_proves_by_its_checksum_after_the_start(migration):
+    migration.steps.serves_exports = False
+    await migration.start(approval="auto")
+
+    report = await migration.report()
+
+    said = migration.steps.said
+    assert said[said.index("start_target") + 1 :] == ["prove_target", "prove_by_checksum", *LEAVE]
+    assert (report.outcome, report.proof_target_is_sent, report.proof_target_is_source) == ("done", "holds", "holds")
+    [disk] = report.disks
+    assert disk.proof_target_is_sent.method == "VDI.checksum (not made: HTTP 404)"
+    assert disk.proof_target_is_source.method == "full read"
+    ordered = migration.steps.ordered["prove_by_checksum"]
+    assert (ordered.snapshot_vdi, ordered.freeze.final) == ("vdi-1-snap", True)
+
+
+@pytest.mark.parametrize(
+    ("proof", "code"), [("proof_holds", "verify.target_differs"), ("source_proof_holds", "verify.source_differs")]
+)
+async def test_what_a_checksum_finds_is_told_and_offers_a_rollback(migration, proof, code):
+    migration.steps.serves_exports = False
+    setattr(migration.steps, proof, False)
+    await migration.start(approval="auto")
+
+    status = await migration.until(lambda status: bool(status.needs_human))
+
+    assert status.needs_human == code
+    assert "at no known place" in status.message
+    since = status.started_at.isoformat()
+    await migration.update("rollback", {"who": "ann", "lose_target_writes_since": since})
+    assert (await migration.report()).outcome == "rolled-back"
+
+
+async def test_a_cancel_while_no_proof_of_the_target_is_made_yet_says_so(migration):
+    migration.steps.serves_exports = False
+    migration.steps.hold_source_proof = True
+    await migration.start(approval="auto")
+    await migration.until(lambda status: "prove_by_checksum" in migration.steps.said)
+
+    await migration.handle.cancel()
+    await migration.until_phase(Phase.CANCELLED)
+
+    report = await migration.handle.query("report", result_type=Report)
+    assert (report.proof_target_is_sent, report.proof_target_is_source) == ("not-made", "not-made")
+
+
 async def test_snapshots_that_cannot_be_taken_are_tried_again_after_a_later_pass(migration):
     migration.steps.allocated = A_GOOD_DEAL
     migration.steps.reads_between = migration.steps.tells_differences = True

@@ -60,6 +60,21 @@ def test_without_nbd_the_downtime_proves_the_difference_to_a_snapshot_that_does_
     assert lab.ferry("verify", "web01").returncode == 0
 
 
+def test_a_worker_that_dies_while_the_pool_computes_a_checksum_is_followed_by_one_that_waits_for_it(lab):
+    lab.xapi("faults", method="GET /export_raw_vdi*", action="http", argument=404, count=-1)
+    lab.xapi("faults", method="VDI.checksum!", action="slow", argument=2 * MIB, count=-1)
+    migration = Watched(lab)
+    migration.say("start", "web01", "--delta-interval", "1h", "--approval", "auto")
+    lab.until(lambda: lab.xapi("stats")["calls"].get("task.set_progress"), "worker", 90)  # it is marked, and waited for
+    assert any("checksum" in each for each in lab.xapi("left")["tasks"])
+    lab.worker_now.kill()
+    lab.worker()
+
+    migration.done()
+
+    assert lab.xapi("stats")["calls"]["VDI.checksum"] == 1
+
+
 def test_where_nobody_is_served_an_export_the_pools_checksum_proves_the_target_and_again_later(lab):
     lab.xapi("faults", method="GET /export_raw_vdi*", action="http", argument=404, count=-1)
     migration = Watched(lab)

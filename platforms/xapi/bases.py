@@ -7,11 +7,14 @@ from contracts.steps import VHD_MOST, BaseReport, Errand
 from platforms.xapi import dom0, tasks
 from platforms.xapi.connection import LONG_CALL_SECONDS, Connection
 from platforms.xapi.facts import fresh_sr
+from platforms.xapi.faults import XapiFailure
 from platforms.xapi.lookup import Record, disk_vbds, marked, records_of, vanish, vm_ref
 from platforms.xapi.marks import BASE_KEY, WRITTEN_KEY, put
 from platforms.xapi.nbd_ranges import doors
 
 _THICK = ("lvm", "lvmoiscsi", "lvmohba", "equal")
+_NEVER = ("SR_OPERATION_NOT_SUPPORTED", "UNIMPLEMENTED_IN_SM_BACKEND", "VDI_INCOMPATIBLE_TYPE")
+_NO_NBD = "no network of the pool has the purpose nbd, and"
 
 
 def take_bases(api: Connection, vm: str, errand: Errand) -> BaseReport:
@@ -24,11 +27,17 @@ def take_bases(api: Connection, vm: str, errand: Errand) -> BaseReport:
     if vdis and all(doors(api, ref) for ref in vdis):
         drop_bases(api, errand)
         return BaseReport()
-    reason = _no_vhd(vdis) or _no_room(api, vdis)
+    reason = _no_vhd(vdis) or _no_room(api, vdis, errand)
     if reason:
         drop_bases(api, errand)
-        return BaseReport(reason=f"no network of the pool has the purpose nbd, and {reason}")
-    return BaseReport(vdis={record["uuid"]: _take(api, ref, record, errand) for ref, record in vdis.items()})
+        return BaseReport(reason=f"{_NO_NBD} {reason}")
+    try:
+        return BaseReport(vdis={record["uuid"]: _take(api, ref, record, errand) for ref, record in vdis.items()})
+    except XapiFailure as failure:
+        if failure.wire not in _NEVER:
+            raise
+        drop_bases(api, errand)
+        return BaseReport(reason=f"{_NO_NBD} the SR takes no snapshot: {failure.message}")
 
 
 def drop_bases(api: Connection, errand: Errand) -> None:
@@ -53,16 +62,19 @@ def _no_vhd(vdis: dict[str, Record]) -> str:
     return ""
 
 
-def _no_room(api: Connection, vdis: dict[str, Record]) -> str:
+def _no_room(api: Connection, vdis: dict[str, Record], errand: Errand) -> str:
     """A thick SR reserves a disk once more for each snapshot, and the pre-start one must find its room, too."""
+    there = {base["snapshot_of"] for base in _bases(api, errand).values()}
     for sr in {record["SR"] for record in vdis.values()}:
         record = fresh_sr(api, sr)
         free = int(record["physical_size"]) - int(record["physical_utilisation"])
-        wanted = 2 * sum(int(vdi["virtual_size"]) for vdi in vdis.values() if vdi["SR"] == sr)
+        wanted = sum(
+            int(vdi["virtual_size"]) * (1 if ref in there else 2) for ref, vdi in vdis.items() if vdi["SR"] == sr
+        )
         if record["type"] in _THICK and free < wanted:
             return (
                 f"SR {record['name_label']} reserves a disk once more for each snapshot: {free >> 20} MiB are free, "
-                f"{wanted >> 20} MiB would be wanted for two"
+                f"{wanted >> 20} MiB are wanted"
             )
     return ""
 

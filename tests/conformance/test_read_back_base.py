@@ -243,6 +243,9 @@ async def test_on_a_thick_sr_a_base_is_taken_only_where_the_pre_start_snapshot_f
         assert bool(report.vdis) == room
         assert why in report.reason
         if room:
+            assert migration.target.take_bases(migration.shell.vm, migration.errand) == report, (
+                "it has its room already"
+            )
             assert await ends(migration)
 
 
@@ -262,3 +265,14 @@ async def test_a_disk_that_is_no_vhd_has_no_base(tmp_path: Path) -> None:
         migration.pool.db.get("VDI", vdi)["sm_config"] = {"image-format": "qcow2"}
 
         assert "is no VHD" in migration.target.take_bases(migration.shell.vm, migration.errand).reason
+
+
+async def test_an_sr_that_takes_no_snapshot_has_no_base_and_keeps_no_mark(migration: OneMigration) -> None:
+    await migration.begin()
+    refusal = ["SR_OPERATION_NOT_SUPPORTED", "OpaqueRef:sr"]
+    migration.pool.faults.add(FaultRule(method="VDI.snapshot", action="error", argument=refusal))
+
+    report = migration.target.take_bases(migration.shell.vm, migration.errand)
+
+    assert (report.vdis, "takes no snapshot" in report.reason) == ({}, True)
+    assert not any("ferry.base" in each["other_config"] for each in migration.pool.db.all("VDI").values())

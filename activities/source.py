@@ -12,6 +12,7 @@ from activities.systems import Systems
 from contracts.errors import FerryError
 from contracts.machine import Power
 from contracts.steps import (
+    VHD_BLOCK,
     FenceJournal,
     Freeze,
     FreezeOrder,
@@ -22,7 +23,7 @@ from contracts.steps import (
     SourceOrder,
     UnfenceOrder,
 )
-from disks.extents import total
+from disks.extents import Extent, merged, total
 from disks.ledger import Ledger
 from disks.store import check_identity
 
@@ -144,6 +145,7 @@ class SourceActivities:
             void=bool(void),
             reason=void,
             owed=sum(total([*each.standing.owed, *each.standing.unsure]) for each in ledgers),
+            rewritten=sum(total(_vhd_blocks(each.standing.unproven or [])) for each in ledgers),
         )
 
     def _power_off(self, order: PowerOffOrder) -> PoweredOff:
@@ -173,3 +175,8 @@ class SourceActivities:
         if source.power(errand.machine_id) is not Power.OFF:
             raise FerryError("vsphere.busy", "the machine is not off yet")
         return PoweredOff(at=datetime.now(UTC), how="hard")
+
+
+def _vhd_blocks(extents: list[Extent]) -> list[Extent]:
+    """The blocks of a VHD that the extents touch: a difference between two VHDs holds these whole."""
+    return merged(Extent(each.start - each.start % VHD_BLOCK, each.end + -each.end % VHD_BLOCK) for each in extents)

@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.running import in_thread
 from activities.systems import Systems
-from contracts.steps import RemovedShell, Shell, ShellOrder, ShellRef, SnapshotReport, SourceOrder
+from contracts.steps import BaseReport, RemovedShell, Shell, ShellOrder, ShellRef, SnapshotReport, SourceOrder
 from disks.ledger import Ledger
 from disks.store import check_identity
 
@@ -46,6 +46,18 @@ class TargetActivities:
         """The pre-start snapshot, if nobody has removed it."""
         target = self._systems.target(order.errand.target)
         return await self._step(lambda: target.find_snapshot(order.vm, order.errand))
+
+    @activity.defn
+    async def take_bases(self, order: ShellRef) -> BaseReport:
+        """Snapshots to be read back whole while the source runs, where a difference to them can be had later."""
+        target = self._systems.target(order.errand.target)
+        return await self._step(lambda: target.take_bases(order.vm, order.errand))
+
+    @activity.defn
+    async def drop_bases(self, order: SourceOrder) -> None:
+        """Leave none of them behind."""
+        target = self._systems.target(order.errand.target)
+        await self._step(lambda: target.drop_bases(order.errand))
 
     @activity.defn
     async def diverge_target(self, order: ShellRef) -> None:

@@ -7,21 +7,23 @@ from collections.abc import Callable
 
 from temporalio import activity
 
-from activities.ladder import down_the_ladder
 from activities.running import cuttable
+from activities.source_proofs import SourceProofs
 from activities.systems import Systems
+from activities.target_proofs import TargetProofs
 from activities.transfer import Rate
 from contracts.errors import FerryError
-from contracts.steps import Progress, ProofOrder, ProofReport
+from contracts.steps import BothProofs, Progress, ProofOrder, ProofReport
 from disks.copying import Meter
 from disks.extents import merged
-from disks.ledger import Ledger, Standing
+from disks.ledger import Ledger
 from disks.manifest import Manifest
-from disks.proving import Finding, Interrupted, prove_ranges, prove_source, prove_target
+from disks.protocols import NotOffered
+from disks.proving import Finding, Interrupted
 from disks.store import check_identity
 
-Prover = Callable[[ProofOrder, Standing, Manifest, threading.Event, Meter], tuple[Finding, str] | None]
-"""None: the pool does not offer it."""
+Prover = Callable[[ProofOrder, Ledger, Manifest, threading.Event, Meter], tuple[Finding, str]]
+"""What was found, and how. Raises ``NotOffered``, with the reason."""
 
 
 class VerificationActivities:
@@ -29,19 +31,45 @@ class VerificationActivities:
 
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
+        self._at_target, self._at_source = TargetProofs(systems), SourceProofs(systems)
 
     @activity.defn
     async def prove_target(self, order: ProofOrder) -> ProofReport:
         """*Target = what was sent*: read back and compared with the manifest.
 
-        The whole pre-start snapshot; or, by NBD, what was written since the whole disk was read back between passes.
+        The whole pre-start snapshot; or what was written since the whole disk was read back between passes, by its
+        ranges (NBD) or by the difference to a base: the snapshot that was read back then.
         """
-        return await self._proof(order, self._written_since if order.part == "since" else self._target)
+        if order.part == "since":
+            return await self._proof(order, self._at_target.since_base if order.base else self._at_target.since)
+        if order.part == "between":
+            return await self._proof(order, self._at_target.base if order.base else self._at_target.between)
+        return await self._proof(order, self._at_target.whole)
 
     @activity.defn
     async def prove_source(self, order: ProofOrder) -> ProofReport:
         """*Target = source at power-off*: the powered-off source read in full and compared with the manifest."""
-        return await self._proof(order, self._source)
+        return await self._proof(order, self._at_source.source)
+
+    @activity.defn
+    async def prove_by_checksum(self, order: ProofOrder) -> BothProofs:
+        """Both at once, where the pool lets nobody read: its own checksum beside that of the source, read in full."""
+        sent: list[ProofReport] = []
+
+        def prove(
+            _: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
+        ) -> tuple[Finding, str]:
+            finding, method, report = self._at_source.beside_checksum(order, manifest, cut, meter)
+            sent.append(report)
+            return finding, method
+
+        of_source = order.model_copy(update={"snapshot_vdi": "", "reason": ""})
+        source = await self._proof(of_source, prove)
+        [both] = sent
+        told = {
+            "method": _with(both.method, order.reason), "root_digest": source.root_digest, "seconds": source.seconds,
+        }  # fmt: skip
+        return BothProofs(sent=both.model_copy(update=told), source=source)
 
     async def _proof(self, order: ProofOrder, prove: Prover) -> ProofReport:
         meter, rate = Meter(), Rate()
@@ -68,27 +96,26 @@ class VerificationActivities:
         owed = (standing.owed and not told_before) or standing.unsure
         if not standing.complete or owed or standing.plan is not None:
             if order.part == "between":
-                return ProofReport(disk_id=disk.disk_id, holds=True, made=False)  # another pass comes first
+                return _not_made(order, "another pass comes first")
             raise FerryError("store.damaged", f"the journal of {disk.slot} does not tell of a finished copy")
         manifest = ledger.manifest(disk.capacity)
         try:
-            made = prove(order, standing, manifest, cut, meter)
-            if made is None:
-                return ProofReport(disk_id=disk.disk_id, holds=True, made=False)
-            finding, method = made
+            finding, method = prove(order, ledger, manifest, cut, meter)
             root = manifest.root()
             if order.snapshot_vdi and finding.extents and not standing.diverged:
                 ledger.differs(order.snapshot_vdi, merged(finding.extents))
             elif order.part == "between" and finding.holds:
-                ledger.proven()
+                ledger.proven(order.base)
         except Interrupted:
             return None
+        except NotOffered as refused:
+            return _not_made(order, refused.message)
         finally:
             manifest.close()
         return ProofReport(
             disk_id=disk.disk_id,
             holds=finding.holds,
-            method=method,
+            method=_with(method, order.reason),
             root_digest=root,
             blocks=finding.blocks,
             bytes_read=finding.bytes_read,
@@ -96,50 +123,12 @@ class VerificationActivities:
             differences=tuple(finding.differences),
         )
 
-    def _target(
-        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
-    ) -> tuple[Finding, str] | None:
-        target = self._systems.target(order.errand.target)
-        if order.part == "between":  # of use only where the rest can be read by its ranges later
-            ranges = target.open_ranges(order.snapshot_vdi, order.errand)
-            if ranges is None:
-                return None
-            ranges.close()
-        read_back = target.read_back(order.snapshot_vdi, order.errand)
-        what = "the VDI between two passes" if order.part == "between" else "the pre-start snapshot"
-        try:
-            return prove_target(read_back, manifest, cut, meter), f"export_raw_vdi of {what}"
-        finally:
-            read_back.close()
 
-    def _written_since(
-        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
-    ) -> tuple[Finding, str] | None:
-        ranges = self._systems.target(order.errand.target).open_ranges(order.snapshot_vdi, order.errand)
-        if ranges is None or standing.unproven is None:
-            return None
-        try:
-            finding = prove_ranges(ranges, standing.unproven, manifest, cut, meter)
-        finally:
-            ranges.close()
-        return finding, "NBD with TLS: of the pre-start snapshot, what was written since the whole disk was read back"
+def _not_made(order: ProofOrder, reason: str) -> ProofReport:
+    return ProofReport(
+        disk_id=order.target_disk.disk_id, holds=True, made=False, method=_with(f"not made: {reason}", order.reason)
+    )
 
-    def _source(
-        self, order: ProofOrder, standing: Standing, manifest: Manifest, cut: threading.Event, meter: Meter
-    ) -> tuple[Finding, str] | None:
-        assert order.freeze is not None
-        errand = order.errand
-        source = self._systems.source(errand.source)
-        disk = source.open_disk(errand.machine_id, order.freeze, order.target_disk.disk_id)
 
-        def allow(count: int, cut: threading.Event) -> bool:
-            return self._systems.limits.allow(errand.migration, order.bandwidth, count, cut)
-
-        try:
-            finding = down_the_ladder(disk, lambda: prove_source(disk, manifest, cut, meter, allow))
-            method = f"full read by {disk.transport}"
-        finally:
-            disk.close()
-        # A source that ran in between is not the source at power-off: then this proves nothing (SAFETY 9).
-        source.check_freeze(errand.machine_id, order.freeze)
-        return finding, method
+def _with(method: str, reason: str) -> str:
+    return f"{method} ({reason})" if reason else method

@@ -129,6 +129,7 @@ class UndoStep(StrEnum):
     POWER_ON_SOURCE = "power_on_source"
     UNFENCE_SOURCE = "unfence_source"
     BLOCK_TARGET = "block_target"
+    DROP_BASES = "drop_bases"
 
 
 class Undo(Contract):
@@ -151,6 +152,7 @@ class PassSummary(Contract):
     reason: str = ""
     transport: str = Field(default="", description="what read the disks; by disk where they differ")
     transport_reason: str = Field(default="", description="why that one; empty where it is as for the pass before")
+    rewritten: int = Field(default=0, description="as in SealReport")
 
 
 class MigrationState(Contract):
@@ -194,11 +196,13 @@ class MigrationState(Contract):
     proofs_between: tuple[ProofReport, ...] = Field(
         default=(), description="of whole disks while the source ran; made False: the pool does not offer it"
     )
+    bases: dict[str, str] = Field(default={}, description="as in BaseReport")
     repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     last_message: str = ""
     predicted_downtime_s: float | None = None
+    predicted_proof: str = Field(default="", description="what of the target is proven within that downtime, and how")
     rate: float = Field(default=0.0, description="bytes per second of the latest passes")
 
 
@@ -237,6 +241,7 @@ class Status(Contract):
     bytes_sent: int = 0
     bytes_sent_again: int = 0
     predicted_downtime_s: float | None = None
+    predicted_proof: str = Field(default="", description="what of the target is proven within that downtime, and how")
     next_pass_at: datetime | None = None
     bandwidth: str = Field(default="", description="the limit that holds, as it was written")
     powered_off_at: datetime | None = None

@@ -12,6 +12,10 @@ VHD_MOST = 2040 << 30
 """Bytes of the largest VHD (xapi.md §1.14)."""
 
 
+VHD_BLOCK = 2 << 20
+"""Bytes that a VHD's table has or has not."""
+
+
 class Errand(Contract):
     """On whose behalf an activity works: part of every order."""
 
@@ -211,6 +215,9 @@ class SealReport(Contract):
     void: bool = False
     reason: str = ""
     owed: int = 0
+    rewritten: int = Field(
+        default=0, description="bytes of the 2 MiB blocks that were written since the whole disks were read back"
+    )
 
 
 class SourceOrder(Contract):
@@ -257,6 +264,13 @@ class SnapshotReport(Contract):
     vdis: dict[str, str]
 
 
+class BaseReport(Contract):
+    """Snapshots to be read back while the source runs: VDI uuid to snapshot uuid; empty where they are of no use."""
+
+    vdis: dict[str, str] = {}
+    reason: str = Field(default="", description="why there are none; empty where ranges are read by NBD")
+
+
 ProofPart = Literal["whole", "between", "since"]
 """The whole snapshot; the whole VDI between two passes, while the source runs; what was written since then."""
 
@@ -270,6 +284,10 @@ class ProofOrder(Contract):
     freeze: Freeze | None = None
     bandwidth: str = Field(default="", description="of reading the source")
     part: ProofPart = Field(default="whole", description="of the target")
+    base: str = Field(
+        default="", description="uuid of the snapshot that is read between passes, and told against later"
+    )
+    reason: str = Field(default="", description="why no better way, to be told in the report")
 
 
 class ProofReport(Contract):
@@ -284,6 +302,13 @@ class ProofReport(Contract):
     bytes_read: int = 0
     seconds: float = 0.0
     differences: tuple[int, ...] = ()
+
+
+class BothProofs(Contract):
+    """Of one disk: the target by a checksum, beside the same reading of the source that proves the source."""
+
+    sent: ProofReport
+    source: ProofReport
 
 
 class Progress(Contract):

@@ -8,7 +8,7 @@ from typing import Any
 from contracts.errors import FerryError
 from disks.extents import Extent, after_position, both, merged, subtracted
 from disks.journal import Journal
-from disks.manifest import DIGEST, MANIFEST, Manifest
+from disks.manifest import BASE, DIGEST, MANIFEST, Manifest
 from disks.plan import Plan, decoded, encoded
 from disks.store import Shelf
 
@@ -40,6 +40,7 @@ class Standing:
         touched: a plan was begun at some time, so the VDI is no longer known to be zeros.
         plan: the plan that is open now, if any.
         unproven: what was written since a read-back of the whole disk held; None before there was one.
+        base: the snapshot that was read back then, of which the base manifest tells; empty where it was the VDI.
         differs_in: the snapshot whose read-back told of what is owed.
         position: how far the open plan is durable.
         bound: how far it may have been written, if some segment failed or its worker died.
@@ -61,6 +62,7 @@ class Standing:
     diverged: bool = False
     differs_in: str = ""
     unproven: list[Extent] | None = None
+    base: str = ""
     closed_passes: list[int] = field(default_factory=list)
 
 
@@ -83,6 +85,19 @@ class Ledger:
         if self.standing.touched and not self.shelf.has_cells(MANIFEST):
             raise FerryError("store.damaged", "the manifest is gone, though the disk was copied")
         return Manifest(self.shelf, capacity)
+
+    def base_manifest(self, capacity: int, manifest: Manifest | None = None) -> Manifest:
+        """The digests of the snapshot that is read back whole, from here on those of a manifest if one is given.
+
+        A copy, and compared with what is read: whatever passes do to the manifest meanwhile, it tells of that snapshot.
+        """
+        if manifest is None and not self.shelf.has_cells(BASE):
+            raise FerryError("store.damaged", "the base manifest is gone, though the journal tells of it")
+        base = Manifest(self.shelf, capacity, name=BASE)
+        if manifest is not None:
+            self._write("basing")  # while it is being copied, it tells of no snapshot
+            base.copy(manifest)
+        return base
 
     def attempt(self, token: str) -> None:
         """A new writer begins; what older ones write into the journal from now on does not count (SAFETY 13)."""
@@ -127,9 +142,9 @@ class Ledger:
         complete = complete and self.standing.position >= plan.bytes
         self._write("closed", **{"pass": pass_no, "complete": complete, "void": void})
 
-    def proven(self) -> None:
-        """The whole disk was read back between two passes, and is as it was sent."""
-        self._write("proven")
+    def proven(self, base: str = "") -> None:
+        """The whole disk, or a snapshot of it, was read back between two passes, and is as it was sent."""
+        self._write("proven", base=base)
 
     def differs(self, snapshot: str, extents: list[Extent]) -> None:
         """A read-back found other bytes there than were sent: they are sent again by the next pass."""
@@ -186,8 +201,10 @@ class Ledger:
             case "closed" if now.plan is not None and now.plan.pass_no == record["pass"]:
                 self._close(complete=record["complete"], void=record["void"])
                 now.closed_passes.append(record["pass"])
+            case "basing":
+                now.base = ""
             case "proven":
-                now.unproven = []
+                now.unproven, now.base = [], record.get("base", "")
             case "differs":
                 now.owed = merged([*now.owed, *(Extent(*each) for each in record["extents"])])
                 now.differs_in = record["snapshot"]

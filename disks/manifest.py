@@ -20,6 +20,8 @@ DIGEST = 32
 ZERO_DIGEST = bytes(DIGEST)
 MANIFEST = "manifest"
 """Its name in the store."""
+BASE = "base-manifest"
+"""The name of a copy of it: of the snapshot that was read back whole while the source ran."""
 _ZEROS = bytes(BLOCK)
 
 
@@ -46,9 +48,9 @@ def is_zero(data: bytearray | bytes | memoryview) -> bool:
 class Manifest:
     """Digests of one disk. One writer at a time."""
 
-    def __init__(self, shelf: Shelf, capacity: int, block: int = BLOCK) -> None:
+    def __init__(self, shelf: Shelf, capacity: int, block: int = BLOCK, *, name: str = MANIFEST) -> None:
         header = json.dumps({"format": 1, "capacity": capacity, "block": block, "digest": "blake3"}).encode()
-        self._cells = shelf.cells(MANIFEST, header, -(-capacity // block) * DIGEST)
+        self._cells = shelf.cells(name, header, -(-capacity // block) * DIGEST)
         self.capacity, self.block = self._read_header()
         if self.capacity != capacity:
             self._cells.close()
@@ -76,6 +78,19 @@ class Manifest:
     def put(self, digests: Iterable[tuple[int, bytes]]) -> None:
         """Record digests by block number; durable when this returns."""
         self._cells.write((number * DIGEST, digest) for number, digest in digests)
+
+    def copy(self, other: "Manifest") -> None:
+        """Become what another one of the same disk is now; durable when this returns."""
+        pairs = zip(self._pieces(), other._pieces(), strict=True)
+        self._cells.write((first * DIGEST, theirs) for (first, ours), (_, theirs) in pairs if ours != theirs)
+
+    def differing(self, other: "Manifest") -> Iterator[int]:
+        """Numbers of the blocks whose digest is another there, ascending."""
+        for (first, ours), (_, theirs) in zip(self._pieces(), other._pieces(), strict=True):
+            if ours != theirs:
+                for at in range(0, len(ours), DIGEST):
+                    if ours[at : at + DIGEST] != theirs[at : at + DIGEST]:
+                        yield first + at // DIGEST
 
     def not_zero(self) -> Iterator[int]:
         """Numbers of the blocks that are not zeros, ascending."""

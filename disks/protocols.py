@@ -74,6 +74,10 @@ class DiskSource(Protocol):
         ...
 
 
+class NotOffered(FerryError):
+    """The platform does not serve a disk in this way; the message says why. Another way may do."""
+
+
 class TaskOutcome(StrEnum):
     """What became of a segment's task."""
 
@@ -182,6 +186,32 @@ class RangeReader(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+class TargetRanges(RangeReader, Protocol):
+    """A target disk as it is stored, by offset; asked through the target's own API."""
+
+    @property
+    def virtual_size(self) -> int:
+        """Bytes."""
+        ...
+
+
+class Checksum(Protocol):
+    """The MD5 of a whole disk, which the platform computes by itself, zeros up to its virtual size too."""
+
+    @property
+    def virtual_size(self) -> int:
+        """Bytes."""
+        ...
+
+    def look(self) -> str | None:
+        """It, in hex, once it is there. To be called every few seconds, which keeps it going; never waits."""
+        ...
+
+    def close(self) -> None:
+        """Wait for it no longer."""
         ...
 
 

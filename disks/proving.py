@@ -8,7 +8,7 @@ from disks.batches import batches
 from disks.copying import Meter
 from disks.extents import Extent, aligned, total
 from disks.manifest import Manifest, digest_of, is_zero
-from disks.protocols import DiskSource, RangeReader, ReadBack
+from disks.protocols import DiskSource, RangeReader, ReadBack, TargetRanges
 from disks.reading import ReadAhead
 
 MOST_TOLD = 20
@@ -56,17 +56,19 @@ def prove_source(
     cut: threading.Event,
     meter: Meter,
     allow: Callable[[int, threading.Event], bool] = lambda count, cut: not cut.is_set(),
+    also: Callable[[memoryview], None] = lambda data: None,
 ) -> Finding:
     """Read the source in full, holes and all, and compare every block with the manifest.
 
     Args:
         allow: waits until that many bytes more may pass; False when it was cut meanwhile.
+        also: hears all bytes, in order.
     """
     if source.capacity != manifest.capacity:
         finding = Finding(blocks=manifest.blocks)
         finding.differs(min(source.capacity, manifest.capacity))
         return finding
-    return prove_ranges(source, [Extent(0, source.capacity)], manifest, cut, meter, allow)
+    return prove_ranges(source, [Extent(0, source.capacity)], manifest, cut, meter, allow, also)
 
 
 def prove_ranges(
@@ -76,6 +78,7 @@ def prove_ranges(
     cut: threading.Event,
     meter: Meter,
     allow: Callable[[int, threading.Event], bool] = lambda count, cut: not cut.is_set(),
+    also: Callable[[memoryview], None] = lambda data: None,
 ) -> Finding:
     """Read every block that the extents touch, and compare it with the manifest."""
     finding, block = Finding(), manifest.block
@@ -85,6 +88,7 @@ def prove_ranges(
         for read in reading:
             if not allow(len(read.data), cut):
                 raise Interrupted
+            also(read.data)
             for number, digest in read.digests.items():
                 if digest != manifest.digest(number):
                     start = number * block
@@ -92,6 +96,22 @@ def prove_ranges(
             finding.blocks += len(read.digests)
             finding.bytes_read += len(read.data)
             meter.done = meter.moved = finding.bytes_read
+    return finding
+
+
+def prove_all_ranges(target: TargetRanges, manifest: Manifest, cut: threading.Event, meter: Meter) -> Finding:
+    """Read the target in full by its ranges, holes and all, and compare every block with the manifest; the tail too."""
+    if target.virtual_size < manifest.capacity:
+        finding = Finding(blocks=manifest.blocks)
+        finding.differs(target.virtual_size)
+        return finding
+    finding = prove_ranges(target, [Extent(0, manifest.capacity)], manifest, cut, meter)
+    for offset in range(manifest.capacity, target.virtual_size, manifest.block):
+        tail = bytearray(min(manifest.block, target.virtual_size - offset))
+        target.ask(offset, len(tail))
+        target.read_into(offset, memoryview(tail))
+        if not is_zero(tail):
+            finding.differs(offset)  # the tail up to the rounded size must be zeros (SAFETY 5)
     return finding
 
 

@@ -1,4 +1,4 @@
-"""Reading a dynamic VHD that comes as a stream: forward only, in bounded memory, distrusting every field.
+"""Reading a VHD, dynamic or a difference, that comes as a stream: forward only, in bounded memory, trusting nothing.
 
     footer copy · dynamic header · BAT · blocks (bitmap + data), in physical order · footer
 
@@ -18,14 +18,14 @@ ABSENT = 0xFFFFFFFF
 MOST_ENTRIES = 1 << 22
 """BAT entries: 8 TiB in blocks of 2 MiB; 16 MiB of memory."""
 MOST_BLOCK = 16 << 20
-DYNAMIC = 3
+DYNAMIC, DIFFERENCING = 3, 4
 
 _FOOTER = struct.Struct(">8sIIQ4s4sI4sQQ4sII16s")
 _HEADER = struct.Struct(">8sQQIIII")
 
 
 class BrokenVhd(Exception):
-    """The stream is not a whole dynamic VHD; the message says where and why."""
+    """The stream is not a whole VHD; the message says where and why."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,22 @@ def checksum_of(raw: bytes | bytearray | memoryview, at: int) -> int:
 
 
 class VhdStream:
-    """A dynamic VHD, read from the first byte to the last.
+    """A VHD, read from the first byte to the last.
 
     Args:
         read_into: fills as much of a buffer as it likes, at least one byte, and answers how many; 0 is the end.
+        difference: what is not in the stream is as in a parent, where else it is zeros.
 
     Raises:
         BrokenVhd: from the constructor (footer, header, BAT) or :meth:`blocks` (all else).
     """
 
-    def __init__(self, read_into: Callable[[memoryview], int]) -> None:
-        self._read_into = read_into
+    def __init__(self, read_into: Callable[[memoryview], int], *, difference: bool = False) -> None:
+        self._read_into, self._difference = read_into, difference
         self._position = 0
         self._footer = Footer.parse(self._read(SECTOR, "the footer copy"))
         self.capacity = self._footer.capacity
-        if self._footer.disk_type != DYNAMIC:
+        if self._footer.disk_type not in ((DYNAMIC, DIFFERENCING) if difference else (DYNAMIC,)):
             raise BrokenVhd(f"disk type {self._footer.disk_type} is not dynamic")
         if self.capacity == 0 or self.capacity % SECTOR:
             raise BrokenVhd(f"{self.capacity} bytes are no disk's size")
@@ -81,9 +82,9 @@ class VhdStream:
     def blocks(self) -> Iterator[tuple[int, memoryview]]:
         """Offset and bytes of each block that is in the stream; all else of the disk reads as zeros.
 
-        Sectors whose bitmap bit is 0 read as zeros, whatever the stream holds there. The last block is clipped at
-        the capacity. A memoryview is valid until the next one is asked for. Ends normally only when the final
-        footer was seen, and nothing after it.
+        Sectors whose bitmap bit is 0 read as zeros, whatever the stream holds there; of a difference they are left
+        out, so that a block may come in several pieces. The last block is clipped at the capacity. A memoryview is
+        valid until the next one is asked for. Ends normally only when the final footer was seen, and nothing after it.
         """
         buffer = bytearray(self.block)
         sectors = self.block // SECTOR
@@ -94,10 +95,17 @@ class VhdStream:
             bitmap = self._read(padded, f"the bitmap of block {number}")
             with memoryview(buffer) as whole:
                 self._fill(whole, f"block {number}")
-                _zero_what_is_absent(whole, bitmap, sectors)
                 offset = number * self.block
-                with whole[: min(self.block, self.capacity - offset)] as piece:
-                    yield offset, piece
+                size = min(self.block, self.capacity - offset)
+                if self._difference:
+                    runs = _present(bitmap, sectors)
+                else:
+                    _zero_what_is_absent(whole, bitmap, sectors)
+                    runs = [(0, self.block)]
+                for start, end in runs:
+                    with whole[start : min(end, size)] as piece:
+                        if piece:
+                            yield offset + start, piece
         self._end()
 
     def _header(self, raw: bytearray) -> tuple[int, int, int]:
@@ -175,6 +183,18 @@ class VhdStream:
         count = self._read_into(view)
         self._position += count
         return count
+
+
+def _present(bitmap: bytearray, sectors: int) -> list[tuple[int, int]]:
+    """Runs of sectors whose bit is 1, in bytes within the block."""
+    if bitmap.count(0xFF, 0, sectors // 8) == sectors // 8:
+        return [(0, sectors * SECTOR)]
+    runs: list[tuple[int, int]] = []
+    for at in range(sectors):
+        if bitmap[at >> 3] & (0x80 >> (at & 7)):
+            start = runs.pop()[0] if runs and runs[-1][1] == at * SECTOR else at * SECTOR
+            runs.append((start, (at + 1) * SECTOR))
+    return runs
 
 
 def _zero_what_is_absent(data: memoryview, bitmap: bytearray, sectors: int) -> None:

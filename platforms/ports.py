@@ -9,6 +9,7 @@ from typing import Protocol
 
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import (
+    BaseReport,
     Errand,
     FenceJournal,
     Freeze,
@@ -19,7 +20,7 @@ from contracts.steps import (
     SnapshotReport,
     TargetFacts,
 )
-from disks.protocols import DiskSource, DiskTarget, RangeReader, ReadBack
+from disks.protocols import Checksum, DiskSource, DiskTarget, ReadBack, TargetRanges
 
 
 class Source(Protocol):
@@ -190,13 +191,33 @@ class Target(Protocol):
         ...
 
     def finish(self, vm: str, errand: Errand) -> None:
-        """Clear what is ours and no longer needed: leaked dom0 VBDs, finished tasks."""
+        """Clear what is ours and no longer needed: leaked dom0 VBDs, finished tasks, snapshots to be read back."""
         ...
 
-    def open_ranges(self, vdi: str, errand: Errand) -> RangeReader | None:
+    def take_bases(self, vm: str, errand: Errand) -> BaseReport:
+        """Snapshots of the disks as they are now, against which a difference can be read later.
+
+        None where ranges can be read instead, where no difference can be had, or where they do not fit. Those taken
+        before of the same content are found again; of another content they go.
+        """
+        ...
+
+    def drop_bases(self, errand: Errand) -> None:
+        """Remove these snapshots."""
+        ...
+
+    def read_difference(self, vdi: str, base: str, errand: Errand) -> ReadBack:
+        """What of a VDI is not as in the base, whole blocks of whatever size; ``blocks`` raises ``NotOffered``."""
+        ...
+
+    def open_ranges(self, vdi: str, errand: Errand) -> TargetRanges | None:
         """The stored content of a VDI or snapshot VDI, by offset; None where the pool does not offer it."""
         ...
 
     def read_back(self, vdi: str, errand: Errand) -> ReadBack:
-        """The stored content of a VDI or snapshot VDI."""
+        """The stored content of a VDI or snapshot VDI; ``blocks`` raises ``NotOffered`` where no form is served."""
+        ...
+
+    def checksum(self, vdi: str, errand: Errand) -> Checksum:
+        """Have the pool compute the MD5 of a VDI or snapshot VDI, which nobody can stop."""
         ...

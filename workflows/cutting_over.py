@@ -1,7 +1,8 @@
 """Cutover, start, the proofs, and the way back from a started target (SAFETY 14, 16, 17, 19)."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import workflow
 
@@ -9,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.migration import UndoStep
     from contracts.names import Phase
     from contracts.steps import (
+        BothProofs,
         FenceJournal,
         PoweredOff,
         PowerOffOrder,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from workflows.story import Story
 
 _STORED = type(None)
+Proof = TypeVar("Proof", ProofReport, BothProofs)
 
 
 class CuttingOver:
@@ -181,11 +184,25 @@ class CuttingOver:
             proofs_sent=await self._proofs(
                 "prove_target",
                 [
-                    ProofOrder(errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi], part=part)
+                    ProofOrder(
+                        errand=story.errand,
+                        target_disk=disk,
+                        snapshot_vdi=snapshot.vdis[disk.vdi],
+                        part=part,
+                        base=story.state.bases.get(disk.vdi, "") if part == "since" else "",
+                        reason=self._reason() if part == "whole" else "",
+                    )
                     for disk in story.shell.disks
                 ],
             )
         )
+
+    def _reason(self) -> str:
+        """Why the whole target is read back after the start, where something better was tried."""
+        state = self._story.state
+        if state.started_at is None:
+            return ""
+        return next((f"after the start; {each.method}" for each in state.proofs_between if not each.made), "")
 
     async def _prove_source(self) -> None:
         """*Target = source at power-off*, by reading the powered-off source in full."""
@@ -200,15 +217,20 @@ class CuttingOver:
                 ],
             )
         )
-        different = [proof for proof in story.state.proofs_source if not proof.holds]
+        await self._park_if_source_differs()
+
+    async def _park_if_source_differs(self) -> None:
+        different = [proof for proof in self._story.state.proofs_source if not proof.holds]
         if different:
-            await story.park(StepFailed("verify.source_differs", _told(different)))
+            await self._story.park(StepFailed("verify.source_differs", _told(different)))
 
     async def _proofs(self, name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
+        return await self._all(name, orders, ProofReport)
+
+    async def _all(self, name: str, orders: list[ProofOrder], answer: type[Proof]) -> tuple[Proof, ...]:
         story = self._story
         handles = [
-            order(name, said, ProofReport, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}")
-            for said in orders
+            order(name, said, answer, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}") for said in orders
         ]
         await workflow.wait_condition(
             lambda: all(handle.done() for handle in handles) or story.rollback_asked or story.cancel_asked
@@ -216,7 +238,7 @@ class CuttingOver:
         for handle in handles:
             if not handle.done():
                 handle.cancel()
-        proofs: list[ProofReport] = []
+        proofs: list[Proof] = []
         failure: StepFailed | None = None
         for handle in handles:
             try:
@@ -231,15 +253,42 @@ class CuttingOver:
     async def prove_and_finish(self) -> None:
         """After the start: the proofs that are still due, then leave."""
         story = self._story
+        with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
+            await story.drop_bases()
         while not story.state.proofs_sent:
-            await self._or_park(self._prove_sent)
+            await self._or_park(self._prove_sent_at_last)
         different = [proof for proof in story.state.proofs_sent if not proof.holds]
         if different:
             await story.park(StepFailed("verify.target_differs", _told(different)))
+        if story.state.proofs_source:  # by the same reading of the source
+            await self._park_if_source_differs()
         while not story.state.proofs_source:
             await self._or_park(self._prove_source)
         story.stop_if_asked()
         await self.leave()
+
+    async def _prove_sent_at_last(self) -> None:
+        """After the start; by the pool's own checksum where it serves no export."""
+        story = self._story
+        await self._prove_sent()
+        refused = [proof for proof in story.state.proofs_sent if not proof.made]
+        if not refused:
+            return
+        snapshot = story.state.snapshot
+        assert snapshot is not None
+        story.set(proofs_sent=())
+        both = await self._all(
+            "prove_by_checksum",
+            [
+                ProofOrder(
+                    errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi],
+                    freeze=story.state.final_freeze, bandwidth=story.bandwidth, reason=refused[0].method,
+                )
+                for disk in story.shell.disks
+            ],
+            BothProofs,
+        )  # fmt: skip
+        story.set(proofs_sent=tuple(each.sent for each in both), proofs_source=tuple(each.source for each in both))
 
     async def _or_park(self, prove: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -276,7 +325,7 @@ class CuttingOver:
         ref = self._ref()
         for name in ("block_target", "raise_target_epoch", "stop_target"):
             await story.insist(name, ref, _STORED, give_up_after=STOP_TRYING)
-        story.set(undo=tuple(each for each in story.state.undo if each.step is not UndoStep.BLOCK_TARGET))  # done here
+        story.forget_undo(UndoStep.BLOCK_TARGET)  # done here
         await story.insist("raise_source_epoch", SourceOrder(errand=story.errand, epoch=story.state.epoch), _STORED)
 
     def _ref(self) -> ShellRef:
@@ -290,4 +339,6 @@ class CuttingOver:
 
 
 def _told(different: list[ProofReport]) -> str:
-    return "; ".join(f"{proof.disk_id} at {', '.join(map(str, proof.differences[:5]))}" for proof in different)
+    return "; ".join(
+        f"{proof.disk_id} at {', '.join(map(str, proof.differences[:5])) or 'no known place'}" for proof in different
+    )

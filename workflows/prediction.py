@@ -22,13 +22,19 @@ class Prediction:
 
 
 def predict(
-    passes: tuple[PassSummary, ...], allocated: int, budget: timedelta, *, read_back: bool = False
+    passes: tuple[PassSummary, ...],
+    allocated: int,
+    budget: timedelta,
+    *,
+    read_back: bool = False,
+    difference: bool = False,
 ) -> Prediction:
     """From what the passes took so far: the final delta is like the last one, the read-back like the first pass.
 
     Args:
         allocated: bytes of all disks that hold data.
         read_back: all disks were read back whole while the source ran, so that only what was sent since is due.
+        difference: and that is told by the difference to what was read then, in whole blocks of a VHD.
     """
     whole = [each for each in passes if each.complete]
     last = whole[-1].seconds if whole else 0.0
@@ -38,6 +44,16 @@ def predict(
     if base + proof <= budget.total_seconds():
         return Prediction(timedelta(seconds=base + proof), "whole")
     # Whatever came since the whole disk was read back is like two of the last pass, the final one among them.
-    if read_back and base + last <= budget.total_seconds():
-        return Prediction(timedelta(seconds=base + last), "since")
+    since = last
+    if difference:
+        since = min(proof, _rewritten(whole) / rate) if rate > 0 else 0.0
+    if read_back and base + since <= budget.total_seconds():
+        return Prediction(timedelta(seconds=base + since), "since")
     return Prediction(timedelta(seconds=base), None)
+
+
+def _rewritten(passes: list[PassSummary]) -> int:
+    """Bytes of a difference after a final pass that rewrites as many further blocks as the last one did."""
+    now = passes[-1].rewritten if passes else 0
+    before = passes[-2].rewritten if len(passes) > 1 else 0
+    return now + max(now - before, passes[-1].bytes_sent if passes else 0)

@@ -159,7 +159,10 @@ class Story:
         state = self.state
         between = state.proofs_between
         read_back = bool(between) and all(each.holds and each.made for each in between)
-        return predict(state.passes, state.bytes_allocated, self.request.downtime_budget, read_back=read_back)
+        return predict(
+            state.passes, state.bytes_allocated, self.request.downtime_budget,
+            read_back=read_back, difference=bool(state.bases),
+        )  # fmt: skip
 
     @property
     def bandwidth(self) -> str:
@@ -288,6 +291,23 @@ class Story:
         """Register a way back before the deed (SAFETY 20)."""
         self.set(undo=(*self.state.undo, Undo(step=step, argument=argument)))
 
+    def forget_undo(self, step: UndoStep) -> None:
+        """There is nothing to go back from any more."""
+        self.set(undo=tuple(each for each in self.state.undo if each.step is not step))
+
+    async def drop_bases(self) -> None:
+        """The snapshots that were taken to be read back are of no more use.
+
+        Raises:
+            StepFailed: they stay, and the way back with them.
+            Ended: somebody cancelled.
+        """
+        if all(each.step is not UndoStep.DROP_BASES for each in self.state.undo):
+            return
+        await self.hear(order("drop_bases", SourceOrder(errand=self.errand), type(None)))
+        self.set(bases={})
+        self.forget_undo(UndoStep.DROP_BASES)
+
     async def undo_down_to(self, depth: int) -> None:
         """Go back, the latest first, until that many ways back are left. Each is tried until it is done."""
         while len(self.state.undo) > depth:
@@ -325,6 +345,9 @@ class Story:
                 unfence = UnfenceOrder(errand=self.errand, journal=journal, epoch=self.state.epoch)
                 await heard(order("unfence_source", unfence, type(None)))
                 self.set(fence=None)
+            case UndoStep.DROP_BASES:
+                await heard(order("drop_bases", said, type(None)))
+                self.set(bases={})
             case UndoStep.BLOCK_TARGET:
                 await self._cutting_over.block_target()
 

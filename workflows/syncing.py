@@ -16,14 +16,14 @@ with workflow.unsafe.imports_passed_through():
         CopyReport,
         Freeze,
         FreezeOrder,
-        ProofOrder,
-        ProofReport,
         SealOrder,
         SealReport,
         ShellDisk,
     )
+    from workflows.reading_back import ReadingBack
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
-    from workflows.timing import PASSES_PER_RUN, REPAIRS
+    from workflows.telling import proof_told
+    from workflows.timing import PASSES_PER_RUN
 
 if TYPE_CHECKING:
     from workflows.story import Story
@@ -34,6 +34,7 @@ class Syncing:
 
     def __init__(self, story: "Story") -> None:
         self._story = story
+        self._reading_back = ReadingBack(story, self)
 
     async def until_cutover(self) -> bool:
         """Passes until somebody approves: True; or until a new run is due: False.
@@ -45,62 +46,19 @@ class Syncing:
             story.enter(Phase.INITIAL_SYNC)
             await self._until_complete()
             story.set(initial_done=True)
-        self._foresee()
+        self.foresee()
         while not self._may_cut_over():
             story.stop_if_asked()  # before a new run, which would not know of it (SAFETY 20)
             if self._new_run_is_due():
                 return False
-            await self._read_back_between()
+            await self._reading_back.between()
             await self._wait_for_next_pass()
             if self._may_cut_over() or story.state.paused:
                 continue
             if story.preflight.warm:
                 await self._until_complete()
-                self._foresee()
+                self.foresee()
         return True
-
-    async def _read_back_between(self) -> None:
-        """Where the downtime has no time for the whole proof, most of it is made now, while nothing else goes on.
-
-        It gives way to whatever somebody wants; then it is made after a later pass, or after the start.
-        """
-        story = self._story
-        state = story.state
-        last = state.passes[-1:]
-        due = story.preflight.warm and state.was_on and not state.proofs_between and bool(last) and last[0].complete
-        if not due or story.predict().proof == "whole" or self._wanted() or state.paused:
-            return
-        if not workflow.patched("read-back-between"):
-            return
-        handles = [
-            order(
-                "prove_target",
-                ProofOrder(errand=story.errand, target_disk=disk, snapshot_vdi=disk.vdi, part="between"),
-                ProofReport,
-                summary=f"read back {disk.slot} between passes",
-            )
-            for disk in story.shell.disks
-        ]
-        await workflow.wait_condition(
-            lambda: all(handle.done() for handle in handles) or self._wanted() or story.state.paused
-        )
-        for handle in handles:
-            if not handle.done():
-                handle.cancel()
-        proofs: list[ProofReport] = []
-        for handle in handles:
-            try:
-                proofs.append(await heard(handle))
-            except StepFailed:  # it was called off, or cannot be made now: the proof before or after the start is due
-                return
-        different = tuple(proof for proof in proofs if not proof.holds)
-        if not different:
-            story.set(proofs_between=tuple(proofs))
-            self._foresee()
-            return
-        story.set(repaired=(*state.repaired, *different), sync_requested=True)  # the next pass sends it again
-        if len(story.state.repaired) > REPAIRS * len(handles):
-            await story.park(StepFailed("verify.target_differs", "what was sent again differs again"))
 
     def _new_run_is_due(self) -> bool:
         state = self._story.state
@@ -132,12 +90,15 @@ class Syncing:
                 )
         return story.state.approved is not None and story.state.initial_done | (not story.preflight.warm)
 
-    def _foresee(self) -> None:
+    def foresee(self) -> None:
         """Predict the downtime, and tell whether it is time to ask."""
         story = self._story
         state, request = story.state, story.request
         prediction = story.predict()
-        story.set(predicted_downtime_s=prediction.downtime.total_seconds())
+        story.set(
+            predicted_downtime_s=prediction.downtime.total_seconds(),
+            predicted_proof=proof_told(prediction.proof, state),
+        )
         if state.phase is Phase.AWAITING_APPROVAL:
             return
         deltas = [each for each in state.passes if each.kind != "initial"]
@@ -162,7 +123,7 @@ class Syncing:
             story.next_pass_at = workflow.now() + interval
             with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
-                    lambda: self._wanted() or story.state.paused,
+                    lambda: self.wanted() or story.state.paused,
                     timeout=interval,
                     timeout_summary="until the next delta pass",
                 )
@@ -176,7 +137,8 @@ class Syncing:
         story = self._story
         await workflow.wait_condition(lambda: not story.state.paused or story.cancel_asked or story.rollback_asked)
 
-    def _wanted(self) -> bool:
+    def wanted(self) -> bool:
+        """Whether somebody wants something that the waiting between passes gives way to."""
         story = self._story
         return bool(story.state.sync_requested or story.state.approved or story.cancel_asked or story.rollback_asked)
 
@@ -324,6 +286,7 @@ class Syncing:
             bytes_planned=sum(copy.bytes_planned for copy in copies),
             seconds=seconds,
             complete=complete and not sealed.void,
+            rewritten=sealed.rewritten,
             reason=sealed.reason or "; ".join(sorted({copy.reason for copy in copies if copy.reason})),
             **self._read_by(copies),
         )

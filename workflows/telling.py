@@ -6,7 +6,7 @@ from contracts.error_catalogue import entry
 from contracts.migration import DiskReport, MigrateVmInput, MigrationState, Report, Status
 from contracts.names import Phase
 from contracts.sizes import spoken_size
-from contracts.steps import ProofReport
+from contracts.steps import ProofPart, ProofReport
 from workflows.deciding import approval_facts
 
 _NEXT = {
@@ -32,6 +32,17 @@ _NEXT_OF_OFF = {
     Phase.ROLLED_BACK: "nothing: the source is as it was, off",
 }
 """Of a machine that was off when it began."""
+
+
+def proof_told(part: ProofPart | None, state: MigrationState) -> str:
+    """What of the target is proven within the predicted downtime, and how."""
+    if part == "whole":
+        return "all of it is read back before the start"
+    if part == "since":
+        how = "the difference to snapshots that were read back" if state.bases else "NBD"
+        return f"what was written since it was read back is proven before the start, by {how}"
+    refused = next((each.method for each in state.proofs_between if not each.made), "")
+    return f"all of it is read back after the start{f' ({refused})' if refused else ''}"
 
 
 def open_codes(state: MigrationState) -> tuple[str, ...]:
@@ -68,6 +79,7 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         bytes_sent=sum(each.bytes_sent for each in state.passes),
         bytes_sent_again=sum(each.bytes_sent_again for each in state.passes),
         predicted_downtime_s=state.predicted_downtime_s,
+        predicted_proof=state.predicted_proof,
         next_pass_at=next_pass_at,
         bandwidth=request.bandwidth if state.bandwidth is None else state.bandwidth,
         powered_off_at=state.powered_off_at,
@@ -140,7 +152,7 @@ def _by_hand(state: MigrationState, outcome: str) -> tuple[str, ...]:
 
 def _verdict(state: MigrationState, proofs: tuple[ProofReport, ...]) -> str:
     disks = len(state.shell.disks) if state.shell else 0
-    if not disks or len(proofs) < disks:
+    if not disks or len(proofs) < disks or not all(proof.made for proof in proofs):
         return "not-made"
     return "holds" if all(proof.holds for proof in proofs) else "differs"
 

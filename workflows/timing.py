@@ -62,6 +62,8 @@ TIMINGS: dict[str, Timing] = {
     "remove_shell": Timing(timedelta(hours=1)),
     "snapshot_target": Timing(timedelta(hours=1)),
     "find_snapshot": _LOOK,
+    "take_bases": Timing(timedelta(hours=1)),
+    "drop_bases": Timing(timedelta(hours=1)),
     "diverge_target": _LOOK,
     "unblock_target": _LOOK,
     "block_target": _LOOK,
@@ -72,5 +74,6 @@ TIMINGS: dict[str, Timing] = {
     "copy_disk": _BYTES,
     "prove_target": _BYTES,
     "prove_source": _BYTES,
+    "prove_by_checksum": _BYTES,
     "inspect": Timing(timedelta(minutes=2)),
 }

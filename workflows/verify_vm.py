@@ -1,7 +1,8 @@
 """``VerifyVm``: the two proofs of a finished migration, made again. It changes nothing that stays."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -12,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.migration import Report
     from contracts.names import VERIFY_VM
     from contracts.steps import (
+        BothProofs,
         Errand,
         Freeze,
         FreezeOrder,
@@ -26,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.stepping import StepFailed, heard, order
 
 _STORED = type(None)
+Proof = TypeVar("Proof", ProofReport, BothProofs)
 _GONE = frozenset({"verify.snapshot_gone", "xapi.shell_broken"})
 _SOURCE_GONE = frozenset({"vm.gone", "vsphere.powered_on_again", "vm.already_migrating"})
 FREEZE_NO = 1_000_000
@@ -47,8 +50,11 @@ class VerifyVm:
             )  # fmt: skip
         notes: list[str] = []
         try:
-            target = await self._target(report, report.errand, notes)
-            source = await self._source(report, report.errand, notes)
+            target, unread = await self._target(report, report.errand, notes)
+            if unread is None:
+                source = await self._source(report, report.errand, notes)
+            else:
+                target, source = await self._both(report, report.errand, notes, unread)
         except StepFailed as failure:
             raise ApplicationError(failure.message, type=failure.code, non_retryable=True) from failure
         made = [*target, *source]
@@ -57,7 +63,10 @@ class VerifyVm:
             holds=bool(made) and all(each.holds for each in made),
         )  # fmt: skip
 
-    async def _target(self, report: Report, errand: Errand, notes: list[str]) -> tuple[ProofReport, ...]:
+    async def _target(
+        self, report: Report, errand: Errand, notes: list[str]
+    ) -> tuple[tuple[ProofReport, ...], SnapshotReport | None]:
+        """The proofs; or the snapshot, where the pool lets nobody read it."""
         ref = ShellRef(errand=errand, vm=report.target_vm)
         try:
             snapshot = await heard(order("find_snapshot", ref, SnapshotReport, summary="the pre-start snapshot"))
@@ -65,16 +74,41 @@ class VerifyVm:
             if failure.code not in _GONE:
                 raise
             notes.append(f"the target cannot be compared any more: {failure.message}")
-            return ()
-        return await _all(
-            "prove_target",
-            [
-                ProofOrder(errand=errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi])
-                for disk in _disks(report)
-            ],
-        )
+            return (), None
+        orders = [
+            ProofOrder(errand=errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi]) for disk in _disks(report)
+        ]
+        proofs = await _all("prove_target", orders, ProofReport)
+        return (proofs, None) if all(proof.made for proof in proofs) else ((), snapshot)
 
     async def _source(self, report: Report, errand: Errand, notes: list[str]) -> tuple[ProofReport, ...]:
+        async def prove(freeze: Freeze) -> tuple[ProofReport, ...]:
+            orders = [ProofOrder(errand=errand, target_disk=disk, freeze=freeze) for disk in _disks(report)]
+            return await _all("prove_source", orders, ProofReport)
+
+        return await self._frozen(errand, notes, prove)
+
+    async def _both(
+        self, report: Report, errand: Errand, notes: list[str], snapshot: SnapshotReport
+    ) -> tuple[tuple[ProofReport, ...], tuple[ProofReport, ...]]:
+        """By the pool's own checksum, beside that of the source."""
+
+        async def prove(freeze: Freeze) -> tuple[BothProofs, ...]:
+            orders = [
+                ProofOrder(errand=errand, target_disk=disk, freeze=freeze, snapshot_vdi=snapshot.vdis[disk.vdi])
+                for disk in _disks(report)
+            ]
+            return await _all("prove_by_checksum", orders, BothProofs)
+
+        both = await self._frozen(errand, notes, prove)
+        if not both:
+            notes.append("the pool lets nobody read the target, and without the source its checksum tells nothing")
+        return tuple(each.sent for each in both), tuple(each.source for each in both)
+
+    async def _frozen(
+        self, errand: Errand, notes: list[str], prove: Callable[[Freeze], Awaitable[tuple[Proof, ...]]]
+    ) -> tuple[Proof, ...]:
+        """Prove something beside the source, which is off; nothing, and a note, where it is not any more."""
         said = SourceOrder(errand=errand)
         try:
             await heard(order("claim_source", said, _STORED, summary="the source is ours meanwhile"))
@@ -87,10 +121,7 @@ class VerifyVm:
             freeze = await heard(
                 order("freeze", FreezeOrder(errand=errand, pass_no=FREEZE_NO, final=True), Freeze, summary="freeze")
             )
-            return await _all(
-                "prove_source",
-                [ProofOrder(errand=errand, target_disk=disk, freeze=freeze) for disk in _disks(report)],
-            )
+            return await prove(freeze)
         except StepFailed as failure:
             if failure.code not in _SOURCE_GONE:
                 raise
@@ -114,11 +145,12 @@ async def _in_any_case(work: Awaitable[None]) -> None:
         raise
 
 
-async def _all(name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
+async def _all(name: str, orders: list[ProofOrder], answer: type[Proof]) -> tuple[Proof, ...]:
     handles = [
-        order(name, said, ProofReport, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}") for said in orders
+        order(name, said, answer, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}") for said in orders
     ]
-    proofs, failure = [], None
+    proofs: list[Proof] = []
+    failure: StepFailed | None = None
     for handle in handles:
         try:
             proofs.append(await heard(handle))

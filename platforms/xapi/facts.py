@@ -42,7 +42,7 @@ def facts(api: Connection, config: TargetConfig, wanted: str | None) -> TargetFa
     )
     if chosen is None:
         return answer
-    record = _fresh(api, chosen)
+    record = fresh_sr(api, chosen)
     return answer.model_copy(
         update={
             "sr_uuid": record["uuid"],
@@ -79,7 +79,7 @@ def _choose_sr(srs: dict[str, Record], wanted: str | None, default: str) -> str 
     return found[0] if len(found) == 1 else None
 
 
-def _fresh(api: Connection, sr: str) -> Record:
+def fresh_sr(api: Connection, sr: str) -> Record:
     """Sizes as of now: what XAPI keeps is as old as its last scan (xapi.md §3.8)."""
     for method in ("SR.scan", "SR.update"):
         with contextlib.suppress(FerryError):

@@ -17,8 +17,12 @@ RELEASED_KEY = "ferry.released"
 """Of a VM: its start was allowed once, so it may have run."""
 SNAPSHOT_KEY = "ferry.snapshot_of"
 """Of a snapshot: digest of what its VDIs held when it was taken."""
+BASE_KEY = "ferry.base"
+"""Of a snapshot VDI: it was taken to be read back while the source runs, and goes when the target has started."""
 TASK_VDI, TASK_DISK, TASK_RANGE, TASK_WRITER = "ferry.vdi", "ferry.disk", "ferry.range", "ferry.writer"
 """Of a task (SAFETY 13)."""
+TASK_CHECKSUM = "ferry.checksum"
+"""Of a task: uuid of the VDI whose checksum it computes."""
 
 
 def as_other_config(mark: OwnerMark) -> dict[str, str]:

@@ -49,10 +49,7 @@ def open_ranges(api: Connection, vdi: str, errand: Errand) -> VdiRanges | None:
         FerryError: ``xapi.read_back_failed`` when no host answers.
     """
     label, told = f"{errand.vm} / {vdi} by NBD", ""
-    secure = any("nbd" in each["purpose"] for each in api.call("network.get_all_records").values())
-    if not secure:
-        return None
-    for door in api.call("VDI.get_nbd_info", vdi_ref(api, vdi)):
+    for door in doors(api, vdi_ref(api, vdi)):
         try:
             return VdiRanges(NbdDisk(_address(door), context=""), label)
         except (NbdError, OSError) as error:
@@ -60,6 +57,14 @@ def open_ranges(api: Connection, vdi: str, errand: Errand) -> VdiRanges | None:
     if told:
         raise FerryError(FAILED, f"{label}: {told}")
     return None
+
+
+def doors(api: Connection, vdi: str) -> list[dict[str, Any]]:
+    """Where a VDI (ref) may be read by NBD over TLS; empty where the pool does not offer it."""
+    if not any("nbd" in each["purpose"] for each in api.call("network.get_all_records").values()):
+        return []
+    found: list[dict[str, Any]] = api.call("VDI.get_nbd_info", vdi)
+    return found
 
 
 def _address(door: dict[str, Any]) -> NbdAddress:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from contracts.errors import FerryError
 from contracts.steps import VHD_MOST, Errand
+from disks.protocols import NotOffered
 from disks.vhd import BrokenVhd, VhdStream
 from platforms.xapi import tasks
 from platforms.xapi.addresses import backup_address
@@ -16,13 +17,21 @@ from platforms.xapi.marks import TASK_VDI
 PIECE = 2 << 20
 TASK_SECONDS = 300.0
 FAILED = "xapi.read_back_failed"
+_REFUSED = frozenset((400, 403, 404, 501))
+"""Statuses by which a pool says that it does not serve this."""
+_NEVER = frozenset(("INTERNAL_ERROR", "VDI_TOO_LARGE", "VDI_INCOMPATIBLE_TYPE", "NOT_IMPLEMENTED"))
+"""With which the task of a difference ends that cannot be had: not VHD on both sides, an older pool."""
 
 
 class VdiReadBack:
-    """A :class:`disks.protocols.ReadBack`."""
+    """A :class:`disks.protocols.ReadBack`.
 
-    def __init__(self, api: Connection, vdi: str, errand: Errand) -> None:
-        self._api, self._vdi, self._errand = api, vdi, errand
+    Args:
+        base: uuid of a snapshot: then only what is not as there is read, by a VHD and by nothing else.
+    """
+
+    def __init__(self, api: Connection, vdi: str, errand: Errand, *, base: str = "") -> None:
+        self._api, self._vdi, self._errand, self._base = api, vdi, errand, base
         self._size = int(api.call("VDI.get_virtual_size", vdi_ref(api, vdi)))
         self._label = f"Ferry: {errand.vm} / {api.call('VDI.get_name_label', vdi_ref(api, vdi))} / read back"
         self._exchange: Exchange | None = None
@@ -34,7 +43,14 @@ class VdiReadBack:
         return self._size
 
     def blocks(self) -> Iterator[tuple[int, memoryview]]:
-        """Offset and bytes of what is allocated; ends normally only when the task succeeded too."""
+        """Offset and bytes of what is allocated, or differs; ends normally only when the task succeeded too.
+
+        Raises:
+            NotOffered: the pool serves no such export of this VDI.
+        """
+        if self._base:
+            yield from self._stream("vhd")
+            return
         begun = False
         if self._size <= VHD_MOST:
             try:
@@ -79,6 +95,8 @@ class VdiReadBack:
             session = self._api.session()
             self._task = tasks.make_task(self._api, self._label, form, self._errand, {TASK_VDI: self._vdi})
             query = {"vdi": self._vdi, "format": form, "task_id": self._task.ref}
+            if self._base:
+                query["base"] = self._base
             try:
                 at = backup_address(self._api, vdi_ref(self._api, self._vdi))
                 self._exchange = open_exchange(self._api, "GET", "/export_raw_vdi", query, at=at)
@@ -87,8 +105,9 @@ class VdiReadBack:
                 status = self._exchange.status
                 if status == 401 and not last:
                     self._api.renew(session)
-                elif form == "vhd" and status in (400, 404):
-                    raise _NoVhd(FAILED, f"{self._label}: HTTP {status} for format vhd")
+                elif status in _REFUSED:
+                    kind = _NoVhd if form == "vhd" and not self._base else NotOffered
+                    raise kind(FAILED, f"HTTP {status} for {self._what(form)}")
                 else:
                     raise of_http(self._label, status)
             except FerryError:
@@ -100,7 +119,7 @@ class VdiReadBack:
         raise AssertionError("unreachable")
 
     def _vhd(self, exchange: Exchange) -> Iterator[tuple[int, memoryview]]:
-        stream = VhdStream(exchange.reader.readinto)
+        stream = VhdStream(exchange.reader.readinto, difference=bool(self._base))
         if stream.capacity != self._size:
             raise BrokenVhd(f"it is of {stream.capacity} bytes, the VDI of {self._size}")
         yield from stream.blocks()
@@ -126,9 +145,14 @@ class VdiReadBack:
         except FerryError:
             record = None
         if record is not None and record["error_info"]:
+            if self._base and record["error_info"][0] in _NEVER:
+                return NotOffered(FAILED, f"{told(record['error_info'])} for {self._what('vhd')}")
             kind = _NoVhd if record["error_info"][0] == "VDI_TOO_LARGE" else FerryError
             return kind(FAILED, f"{self._label}: {told(record['error_info'])} ({reason})")
         return self._failed(reason)
+
+    def _what(self, form: str) -> str:
+        return f"export_raw_vdi of format {form}{' against a base' if self._base else ''}"
 
     def _failed(self, reason: str) -> FerryError:
         return FerryError(FAILED, f"{self._label}: {reason}")

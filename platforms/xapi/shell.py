@@ -5,6 +5,7 @@ from contracts.machine import SourceDisk
 from contracts.names import SOURCE_DISK_KEY
 from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder
 from platforms.xapi import blueprint, dom0, tasks
+from platforms.xapi.bases import drop_bases
 from platforms.xapi.connection import LONG_CALL_SECONDS, Connection
 from platforms.xapi.faults import XapiFailure
 from platforms.xapi.lookup import GONE, Record, disk_vbds, marked, other_owner, records_of, shell_of, vanish
@@ -131,6 +132,7 @@ def remove_shell(api: Connection, errand: Errand) -> RemovedShell:
     Raises:
         FerryError: ``xapi.shell_broken`` when it runs.
     """
+    drop_bases(api, errand)
     shell = shell_of(api, errand.migration)
     if shell is not None:
         vm, record = shell

@@ -1,12 +1,15 @@
 """A pool as the activities see it: :class:`platforms.ports.Target`."""
 
 from contracts.config import TargetConfig
+from contracts.errors import FerryError
 from contracts.guest_templates import choose_template
 from contracts.machine import OwnerMark, Power
 from contracts.names import SOURCE_MACHINE_KEY
-from contracts.steps import Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
+from contracts.steps import BaseReport, Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
 from platforms.xapi import blueprint, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
+from platforms.xapi.bases import drop_bases, take_bases
+from platforms.xapi.checksum import VdiChecksum, unended
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, other_owner, vm_ref
@@ -95,12 +98,15 @@ class XapiTarget:
         return power.power(self._api, vm)
 
     def finish(self, vm: str, errand: Errand) -> None:
-        """Leave no dom0 VBD and no task of ours behind, and no claim on a source that could not be marked.
+        """Leave no dom0 VBD, no task, no snapshot but the pre-start one, and no claim on a source that bears no mark.
 
         Raises:
-            FerryError: ``xapi.vdi_held`` when dom0 does not let go.
+            FerryError: ``xapi.vdi_held`` when dom0 does not let go; ``xapi.busy`` while it computes a checksum.
         """
         api = self._api
+        if unended(api, errand.migration):
+            raise FerryError("xapi.busy", f"{errand.vm}: the pool still computes a checksum, which nobody can stop")
+        drop_bases(api, errand)
         machine = vm_ref(api, vm)
         snapshots = our_snapshots(api, machine, errand.migration)
         vdis = [vbd["VDI"] for ref in (machine, *snapshots) for vbd in disk_vbds(api, ref).values()]
@@ -110,6 +116,18 @@ class XapiTarget:
         for ref in (machine, *snapshots):  # a snapshot that is reverted to would bring the claim back
             api.call("VM.remove_from_other_config", ref, SOURCE_MACHINE_KEY)
 
+    def take_bases(self, vm: str, errand: Errand) -> BaseReport:
+        """Snapshots to be read back while the source runs."""
+        return take_bases(self._api, vm, errand)
+
+    def drop_bases(self, errand: Errand) -> None:
+        """Remove them."""
+        drop_bases(self._api, errand)
+
+    def read_difference(self, vdi: str, base: str, errand: Errand) -> VdiReadBack:
+        """What of a VDI is not as in the base."""
+        return VdiReadBack(self._api, vdi, errand, base=base)
+
     def open_ranges(self, vdi: str, errand: Errand) -> VdiRanges | None:
         """Parts of a VDI by NBD; None where the pool offers none."""
         return open_ranges(self._api, vdi, errand)
@@ -117,3 +135,7 @@ class XapiTarget:
     def read_back(self, vdi: str, errand: Errand) -> VdiReadBack:
         """The stored content of a VDI or snapshot VDI."""
         return VdiReadBack(self._api, vdi, errand)
+
+    def checksum(self, vdi: str, errand: Errand) -> VdiChecksum:
+        """The MD5 of a VDI, computed by the pool."""
+        return VdiChecksum(self._api, vdi, errand)

@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from simulators.xapi.class_vdi import used_of
 from simulators.xapi.failure import XapiFailure
 from simulators.xapi.pool import message
 from simulators.xapi.signatures import to_wire
@@ -88,8 +89,6 @@ def update_sr(pool: "Pool", session: str, sr: str) -> str:
     if not any(pool.sees(host, sr) for host in pool.hosts):
         raise XapiFailure("SR_HAS_NO_PBDS", sr)
     record = pool.db.get("SR", sr)
-    record["physical_utilisation"] = sum(
-        file.stat().st_blocks * 512 for file in pool.sr_folder(sr).iterdir() if file.suffix == ".raw"
-    )
+    record["physical_utilisation"] = used_of(pool, sr)
     record["virtual_allocation"] = sum(vdi["virtual_size"] for vdi in pool.db.all("VDI").values() if vdi["SR"] == sr)
     return ""

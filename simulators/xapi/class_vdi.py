@@ -1,6 +1,5 @@
 """Classes VDI and VBD: sizes as the SR rounds them, rules of attachment."""
 
-import hashlib
 import os
 import uuid
 from datetime import UTC, datetime
@@ -73,11 +72,7 @@ def create(pool: "Pool", session: str, given: dict[str, Any]) -> str:
         told = f"VDI Invalid size [opterr=VDI size must be at most {most >> 30} GiB]"
         raise XapiFailure("SR_BACKEND_FAILURE_79", "", told, "")
     rounded = -(-size // ROUNDED_TO) * ROUNDED_TO
-    used = sum(
-        vdi["virtual_size"] if record["type"].startswith("lvm") else pool.vdi_file(ref).stat().st_blocks * 512
-        for ref, vdi in pool.db.all("VDI").items()
-        if vdi["SR"] == sr
-    )
+    used = used_of(pool, sr)
     needed = rounded if record["type"].startswith("lvm") else 0
     if used + needed > record["physical_size"]:
         raise XapiFailure("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")
@@ -86,6 +81,25 @@ def create(pool: "Pool", session: str, given: dict[str, Any]) -> str:
     with pool.vdi_file(ref).open("wb") as file:
         file.truncate(rounded)
     return ref
+
+
+def used_of(pool: "Pool", sr: str) -> int:
+    """Bytes: all that its VDIs may ever hold on a thick SR, what they hold on a thin one."""
+    thick = pool.db.get("SR", sr)["type"].startswith("lvm")
+    return sum(
+        vdi["virtual_size"] if thick else pool.vdi_file(ref).stat().st_blocks * 512
+        for ref, vdi in pool.db.all("VDI").items()
+        if vdi["SR"] == sr
+    )
+
+
+def vhd_backed(pool: "Pool", vdi: str) -> bool:
+    """Whether it lies on its SR as a VHD."""
+    record = pool.db.get("VDI", vdi)
+    sr = pool.db.get("SR", record["SR"])
+    form = record["sm_config"].get("image-format", record["sm_config"].get("type", "vhd"))
+    raw = sr["type"].startswith("lvm") and sr["sm_config"].get("use_vhd") != "true"
+    return form == "vhd" and not raw and record["virtual_size"] <= VHD_MOST
 
 
 @message("VDI.destroy")
@@ -97,6 +111,7 @@ def destroy(pool: "Pool", session: str, vdi: str) -> str:
     for each in vbds:
         forget_vbd(pool, each)
     pool.vdi_file(vdi).unlink(missing_ok=True)
+    pool.chains.gone(vdi)
     pool.db.get("SR", record["SR"])["VDIs"].remove(vdi)
     pool.db.remove("VDI", vdi)
     pool.db.forget_snapshot("VDI", vdi, record["snapshot_of"])
@@ -106,6 +121,9 @@ def destroy(pool: "Pool", session: str, vdi: str) -> str:
 @message("VDI.snapshot")
 def snapshot(pool: "Pool", session: str, vdi: str, driver_params: dict[str, str] | None = None) -> str:
     record = pool.db.get("VDI", vdi)
+    sr = pool.db.get("SR", record["SR"])
+    if sr["type"].startswith("lvm") and used_of(pool, record["SR"]) + record["virtual_size"] > sr["physical_size"]:
+        raise XapiFailure("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")  # thick: all of it once more
     ref = pool.db.add(
         "VDI",
         **{
@@ -120,6 +138,7 @@ def snapshot(pool: "Pool", session: str, vdi: str, driver_params: dict[str, str]
         },
     )
     copy_sparse(pool.vdi_file(vdi), pool.vdi_file(ref))
+    pool.chains.snapshot(vdi, ref)
     record["snapshots"].append(ref)
     pool.db.get("SR", record["SR"])["VDIs"].append(ref)
     return ref
@@ -134,12 +153,6 @@ def resize(pool: "Pool", session: str, vdi: str, size: int) -> str:
     os.truncate(pool.vdi_file(vdi), rounded)
     record["virtual_size"] = rounded
     return ""
-
-
-@message("VDI.checksum")
-def checksum(pool: "Pool", session: str, vdi: str) -> str:
-    with pool.vdi_file(vdi).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 @message("VDI.get_nbd_info")

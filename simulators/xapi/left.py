@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def lying_about(pool: "Pool") -> dict[str, Any]:
-    """Tasks with status, VDIs that a control domain holds, and VDIs that are neither attached nor a snapshot."""
+    """Tasks with status, VDIs that a control domain holds, and VDIs and snapshots of VDIs that are in no VM."""
     db = pool.db
     with db.lock:
         vbds = [record for record in db.all("VBD").values() if not is_null(record["VDI"])]
@@ -22,5 +22,10 @@ def lying_about(pool: "Pool") -> dict[str, Any]:
                 record["uuid"]
                 for ref, record in db.all("VDI").items()
                 if ref not in attached and not record["is_a_snapshot"]
+            ],
+            "loose_snapshots": [
+                record["uuid"]
+                for ref, record in db.all("VDI").items()
+                if ref not in attached and record["is_a_snapshot"]
             ],
         }

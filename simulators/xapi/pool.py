@@ -1,5 +1,6 @@
 """The pool: its records at the start, and how a call finds its way to what carries it out."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,6 +15,7 @@ from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Xcpng
 from simulators.xapi import implicit
+from simulators.xapi.chains import Chains
 from simulators.xapi.database import Database
 from simulators.xapi.failure import AnswerLost, XapiFailure
 from simulators.xapi.receiver import BlockDevice
@@ -26,13 +28,16 @@ log = logging.getLogger(__name__)
 GIB = 1 << 30
 Handler = Callable[..., Any]
 _HANDLERS: dict[str, Handler] = {}
+_LONG: set[str] = set()
 
 
-def message(name: str) -> Callable[[Handler], Handler]:
-    """Register what carries out ``Class.message``."""
+def message(name: str, *, long: bool = False) -> Callable[[Handler], Handler]:
+    """Register what carries out ``Class.message``. ``long``: other calls are answered meanwhile."""
 
     def register(handler: Handler) -> Handler:
         _HANDLERS[name] = handler
+        if long:
+            _LONG.add(name)
         return handler
 
     return register
@@ -63,6 +68,7 @@ class Pool:
         self.hosts: list[str] = []
         self.nbd_doors: dict[str, tuple[int, str, str]] = {}  # by host: port, certificate (PEM), the name on it
         self.attach_lock = threading.RLock()
+        self.chains = Chains()
         self.open_devices: dict[str, BlockDevice] = {}  # by the dom0 VBD that a transfer has open
         folder.mkdir(parents=True, exist_ok=True)
         self._found()
@@ -120,7 +126,7 @@ class Pool:
         return ""
 
     def _carry_out(self, method: str, session: str, values: list[Any]) -> Any:
-        with self.db.lock:
+        with contextlib.nullcontext() if method in _LONG else self.db.lock:
             if method in _HANDLERS:
                 answer = _HANDLERS[method](self, session, *values)
             else:

@@ -31,6 +31,9 @@ class BlockDevice:
     descriptor: int
     size: int
     block_size: int = 512
+    landed: Callable[[int, int], None] = lambda offset, length: None
+    loses: int | None = None
+    """On order: a write over that byte is lost, and nobody is told."""
     _pulled: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -50,7 +53,9 @@ class BlockDevice:
         with self._lock:
             if self._pulled:
                 raise ReceiverFailed(os.strerror(errno.ENXIO))
-            os.pwrite(self.descriptor, inside, offset)
+            if self.loses is None or not offset <= self.loses < offset + len(data):
+                os.pwrite(self.descriptor, inside, offset)
+                self.landed(offset, len(inside))
         if len(inside) < len(data):
             raise ReceiverFailed(os.strerror(errno.ENOSPC))
 

@@ -21,7 +21,7 @@ from simulators.authority import Authority
 from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Xcpng
-from simulators.xapi import class_session, class_vdi, class_vm  # noqa: F401  they register their messages
+from simulators.xapi import checksum, class_session, class_vdi, class_vm  # noqa: F401  they register their messages
 from simulators.xapi.database import Database
 from simulators.xapi.failure import AnswerLost, XapiFailure
 from simulators.xapi.left import lying_about
@@ -125,16 +125,23 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         if urlsplit(self.path).path != "/export_raw_vdi":
             return self._plain(404, b"")
         self.close_connection = True
-        found = self._transfer("GET /export_raw_vdi")
+        said = self._said()
+        found = self._transfer(f"GET /export_raw_vdi{'?base' if 'base' in said else ''}")
         if found is None:
             return None
         vdi, task, form, rule = found
-        if form not in ("raw", "vhd") or "base" in self._said():
+        pool, host, base = self.server.pool, self.server.host, ""
+        if "base" in said:
+            try:
+                base = pool.db.resolve("VDI", said["base"])
+            except XapiFailure as failure:
+                pool.tasks.fail(task, failure.description)
+                return self._plain(400, b"")
+        if form not in ("raw", "vhd") or (base and form != "vhd"):
             self.server.pool.tasks.fail(task, ["INTERNAL_ERROR", "not in this simulator"])
             return self._plain(404, b"")
         self._head(task)
-        pool, host = self.server.pool, self.server.host
-        if not run_export(pool, host, vdi, task, self._send, form=form, rule=rule):
+        if not run_export(pool, host, vdi, task, self._send, form=form, base=base, rule=rule):
             self._late_failure()
         return None
 

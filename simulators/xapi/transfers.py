@@ -1,5 +1,6 @@
 """`PUT /import_raw_vdi` and `GET /export_raw_vdi` behind their HTTP heads: attach to dom0, move bytes, detach, task."""
 
+import contextlib
 import os
 import ssl
 import time
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from simulators.faults import FaultRule
 from simulators.xapi import vhd_stream
-from simulators.xapi.class_vdi import VHD_MOST, forget_vbd
+from simulators.xapi.class_vdi import VHD_MOST, forget_vbd, vhd_backed
 from simulators.xapi.failure import XapiFailure
 from simulators.xapi.receiver import BlockDevice, Body, ReceiverFailed, receive_chunked, receive_raw
 from simulators.xapi.vhd_receiver import receive_vhd
@@ -60,7 +61,11 @@ def attached(pool: "Pool", host: str, vdi: str, mode: str, rule: FaultRule | Non
     record = pool.db.get("VDI", vdi)
     sr = next(each for each in pool.inventory.srs if each.name == pool.db.get("SR", record["SR"])["name_label"])
     descriptor = os.open(pool.vdi_file(vdi), os.O_RDWR if mode == "RW" else os.O_RDONLY)
-    device = BlockDevice(descriptor, record["virtual_size"], sr.block_size)
+    lost = int(rule.argument) if rule is not None and rule.action == "lose" else None
+    device = BlockDevice(
+        descriptor, record["virtual_size"], sr.block_size,
+        landed=lambda offset, length: pool.chains.wrote(vdi, offset, length), loses=lost,
+    )  # fmt: skip
     pool.open_devices[vbd] = device
     if mode == "RW":
         with pool.db.lock:
@@ -131,16 +136,28 @@ def prezeroed(pool: "Pool", vdi: str) -> bool:
 
 def run_export(
     pool: "Pool", host: str, vdi: str, task: str, send: Callable[[bytes | memoryview], None], *, form: str,
-    rule: FaultRule | None,
+    base: str = "", rule: FaultRule | None,
 ) -> bool:  # fmt: skip
-    """Send the VDI's content; raw expands all zeros, vhd leaves holes out. True on success."""
+    """Send the VDI's content; raw expands all zeros, vhd leaves holes out. True on success.
+
+    Args:
+        base: a VDI, against which only the blocks are sent that the chains of the two do not share.
+    """
     pool.stats.exports += 1
     try:
+        if rule is not None and rule.action == "error":
+            raise XapiFailure(*rule.argument)
         if form == "vhd" and pool.db.get("VDI", vdi)["virtual_size"] > VHD_MOST:
             raise XapiFailure("VDI_TOO_LARGE", vdi, str(VHD_MOST))
-        with attached(pool, host, vdi, "RO", rule) as device:
+        if base and not (vhd_backed(pool, vdi) and vhd_backed(pool, base)):
+            raise XapiFailure("INTERNAL_ERROR", "Cannot compute differences on non-VHD images")
+        with contextlib.ExitStack() as both:
+            if base:
+                both.enter_context(attached(pool, host, base, "RO", None))
+            device = both.enter_context(attached(pool, host, vdi, "RO", rule))
             sent = 0
-            pieces = vhd_stream.stream(device.descriptor, device.size) if form == "vhd" else _raw(device)
+            blocks = pool.chains.difference(vdi, base) if base else None
+            pieces = vhd_stream.stream(device.descriptor, device.size, blocks) if form == "vhd" else _raw(device)
             for piece in pieces:
                 if rule is not None and rule.action in ("drop", "eof") and sent >= int(rule.argument):
                     raise ReceiverFailed("on order")

@@ -9,11 +9,16 @@ from collections.abc import Iterator
 SECTOR = 512
 BLOCK = 2 << 20
 ABSENT = 0xFFFFFFFF
+_DYNAMIC, _DIFFERENCING = 3, 4
 
 
-def stream(descriptor: int, size: int) -> Iterator[bytes]:
-    """Footer, header, BAT, the blocks that hold data in ascending order, footer."""
-    present = sorted(_blocks_with_data(descriptor, size))
+def stream(descriptor: int, size: int, difference: set[int] | None = None) -> Iterator[bytes]:
+    """Footer, header, BAT, the blocks that hold data in ascending order, footer.
+
+    Args:
+        difference: the blocks that differ from a base, sent whole, zeros too; None for the whole disk.
+    """
+    present = sorted(_blocks_with_data(descriptor, size) if difference is None else difference)
     entries = -(-size // BLOCK)
     table_offset = 3 * SECTOR
     table_size = -(-entries * 4 // SECTOR) * SECTOR
@@ -21,7 +26,7 @@ def stream(descriptor: int, size: int) -> Iterator[bytes]:
     table = bytearray(b"\xff" * table_size)
     for order, block in enumerate(present):
         struct.pack_into(">I", table, block * 4, first + order * (1 + BLOCK // SECTOR))
-    footer = _footer(size)
+    footer = _footer(size, _DYNAMIC if difference is None else _DIFFERENCING)
     yield footer
     yield _header(table_offset, entries)
     yield bytes(table)
@@ -63,11 +68,11 @@ def _geometry(sectors: int) -> tuple[int, int, int]:
     return sectors // (per_track * heads), heads, per_track
 
 
-def _footer(size: int) -> bytes:
+def _footer(size: int, disk_type: int) -> bytes:
     cylinders, heads, per_track = _geometry(size // SECTOR)
     plain = struct.pack(
         ">8sIIQI4sI4sQQHBBII16sB427x", b"conectix", 2, 0x00010000, SECTOR, int(time.time()) - 946684800, b"tap\0",
-        0x00010003, b"\0\0\0\0", size, size, cylinders, heads, per_track, 3, 0, uuid.uuid4().bytes, 0,
+        0x00010003, b"\0\0\0\0", size, size, cylinders, heads, per_track, disk_type, 0, uuid.uuid4().bytes, 0,
     )  # fmt: skip
     return plain[:64] + struct.pack(">I", _checksum(plain)) + plain[68:]
 

@@ -20,6 +20,7 @@ def approval_view(seen: Seen) -> RenderableType:
             *facts,
             Text(f"so far:             {moved}"),
             Text(f"predicted downtime: {seconds(status.predicted_downtime_s)}"),
+            *([Text(f"proof of the target: {status.predicted_proof}")] if status.predicted_proof else []),
             Text("what then happens:  the source is shut down, the last delta is copied and proven, the target starts"),
             Text(f"approval ticket:    {status.approval_ticket}"),
         ),

@@ -71,6 +71,8 @@ def _where(status: Status) -> list[RenderableType]:
         lines.append(Text(f"next delta pass at {clock(status.next_pass_at)}"))
     if status.predicted_downtime_s is not None and status.powered_off_at is None:
         lines.append(Text(f"predicted downtime: {seconds(status.predicted_downtime_s)}"))
+        if status.predicted_proof:
+            lines.append(Text(f"proof of the target: {status.predicted_proof}"))
     if status.bandwidth:
         lines.append(Text(f"limit of bandwidth: {status.bandwidth}"))
     if status.approved_by:

@@ -81,6 +81,8 @@ def proof_told(proof: ProofReport | None) -> str:
     """One proof of one disk in a word or two."""
     if proof is None:
         return DASH
-    if proof.holds:
+    if proof.holds and proof.made:
         return f"yes, {size(proof.bytes_read)} in {seconds(proof.seconds)}"
-    return f"NO, at {', '.join(map(str, proof.differences[:3]))}"
+    if not proof.made:
+        return "not made"
+    return f"NO, at {', '.join(map(str, proof.differences[:3])) or 'no known place'}"

@@ -18,6 +18,7 @@ from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
 from contracts.config import SourceConfig, VddkConfig
 from contracts.steps import (
+    BothProofs,
     CopyOrder,
     CopyReport,
     Errand,
@@ -141,13 +142,23 @@ class OneMigration:
         """Hard."""
         await _run(self._at_source.power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
 
-    async def read_back(self, part: ProofPart, snapshot_vdi: str = "") -> ProofReport:
+    async def read_back(self, part: ProofPart, snapshot_vdi: str = "", *, base: str = "") -> ProofReport:
         """A proof of the target; of the VDI itself where no snapshot is named."""
         [disk] = self.shell.disks
-        order = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=snapshot_vdi or disk.vdi, part=part)
+        vdi = snapshot_vdi or disk.vdi
+        order = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=vdi, part=part, base=base)
         report = await _run(self._proofs.prove_target, order)
         assert isinstance(report, ProofReport)
         return report
+
+    async def by_checksum(self, snapshot_vdi: str) -> BothProofs:
+        """Both proofs, where the pool lets nobody read. Power is off and the last pass is done."""
+        final = await self.freeze(final=True)
+        [disk] = self.shell.disks
+        order = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=snapshot_vdi, freeze=final)
+        both = await _run(self._proofs.prove_by_checksum, order)
+        assert isinstance(both, BothProofs)
+        return both
 
     def flip(self, offset: int) -> None:
         """One bit of the VDI's file, behind everybody's back."""

@@ -1,5 +1,6 @@
 """The pool's simulator refuses what the real one refuses."""
 
+import hashlib
 import http.client
 import json
 import subprocess
@@ -177,6 +178,99 @@ def test_an_exported_vhd_is_the_disk_as_qemu_img_sees_it(pool, tmp_path, session
 
     assert "identical" in compared.stdout
     assert vhd.stat().st_size < 6 * MIB
+
+
+def exported(pool, tmp_path, session, vdi, **query):
+    """Status, and the body as it came."""
+    door = connection(pool, tmp_path)
+    words = "&".join(f"{name}={value}" for name, value in {"vdi": vdi, "format": "vhd", **query}.items())
+    door.request("GET", f"/export_raw_vdi?{words}", headers={"Cookie": f"session_id={session._session}"})
+    answer = door.getresponse()
+    try:
+        return answer.status, answer.read()
+    except (http.client.IncompleteRead, ConnectionResetError):
+        return answer.status, b""
+
+
+def written(pool, tmp_path, session, vdi, offset, data):
+    put = Put(pool, tmp_path, session, vdi)
+    put.record(offset, data)
+    put.send(END)
+    assert put.outcome() == "success"
+
+
+def blocks_in(vhd):
+    """Numbers of the blocks in its table."""
+    entries = int.from_bytes(vhd[512 + 28 : 512 + 32], "big")
+    table = [vhd[1536 + at * 4 : 1540 + at * 4] for at in range(entries)]
+    return [number for number, place in enumerate(table) if place != b"\xff" * 4]
+
+
+def test_against_a_base_only_the_blocks_are_exported_that_the_chains_do_not_share(pool, tmp_path, session):
+    vdi = make_vdi(session, 12 * MIB)
+    written(pool, tmp_path, session, vdi, 0, b"a" * 4 * MIB)
+    base = session.xenapi.VDI.snapshot(vdi, {})
+    written(pool, tmp_path, session, vdi, 3 * MIB, bytes(4096))  # zeros are written, and so are there
+    between = session.xenapi.VDI.snapshot(vdi, {})
+    written(pool, tmp_path, session, vdi, 8 * MIB, b"b" * 4096)
+    session.xenapi.VDI.destroy(between)  # its link stays: the disk's own chain goes through it
+    taken = session.xenapi.VDI.snapshot(vdi, {})
+
+    status, vhd = exported(pool, tmp_path, session, taken, base=session.xenapi.VDI.get_uuid(base))
+
+    assert status == 200
+    assert (vhd[60:64], blocks_in(vhd)) == (b"\0\0\0\4", [1, 4])
+    assert vhd[1536 + 512 + 512 :][: 2 * MIB] == pool.pool.vdi_file(taken).read_bytes()[2 * MIB : 4 * MIB]
+    assert blocks_in(exported(pool, tmp_path, session, base, base=base)[1]) == []
+    assert not session.xenapi.VDI.get_VBDs(base)
+
+
+@pytest.mark.parametrize("which", ["disk", "base"])
+def test_no_difference_is_told_of_what_is_no_vhd(pool, tmp_path, session, which):
+    vdis = {
+        each: make_vdi(session, 4 * MIB, sm_config={"image-format": "qcow2"} if each == which else {})
+        for each in ("disk", "base")
+    }
+    task = session.xenapi.task.create("export", "")
+
+    exported(pool, tmp_path, session, vdis["disk"], base=vdis["base"], task_id=task)
+
+    assert session.xenapi.task.get_status(task) == "failure"
+    assert session.xenapi.task.get_error_info(task)[0] == "INTERNAL_ERROR"
+
+
+def test_a_base_that_is_not_there_is_refused_at_the_door(pool, tmp_path, session):
+    vdi = make_vdi(session, 4 * MIB)
+
+    assert exported(pool, tmp_path, session, vdi, base="nothing")[0] == 400
+
+
+def test_a_snapshot_on_a_thick_sr_wants_the_room_of_the_disk_once_more(tmp_path):
+    with running_pool(tmp_path, srs=[{"name": "thick", "type": "lvm", "size_gib": 0.02}]) as pool:
+        session = logged_in(pool, tmp_path)
+        vdi = make_vdi(session, 10 * MIB)
+        [sr] = session.xenapi.SR.get_all()
+        session.xenapi.SR.update(sr)
+        assert session.xenapi.SR.get_physical_utilisation(sr) == str(10 * MIB)
+        session.xenapi.VDI.snapshot(vdi, {})
+
+        assert refusal(session.xenapi.VDI.snapshot, vdi, {}) == "SR_BACKEND_FAILURE_44"
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_checksum_is_the_md5_of_the_whole_device_with_its_padding(pool, tmp_path, session, asynchronous):
+    vdi = make_vdi(session, 5 * MIB)
+    written(pool, tmp_path, session, vdi, MIB, b"z" * MIB)
+    expected = hashlib.md5(bytes(MIB) + b"z" * MIB + bytes(4 * MIB), usedforsecurity=False).hexdigest()
+
+    if asynchronous:
+        task = session.xenapi.Async.VDI.checksum(vdi)
+        while session.xenapi.task.get_status(task) == "pending":
+            assert session.xenapi.task.get_progress(task) in (0.0, 1.0)
+        assert session.xenapi.task.get_result(task) == f"<value>{expected}</value>"
+    else:
+        assert session.xenapi.VDI.checksum(vdi) == expected
+    assert not session.xenapi.VDI.get_VBDs(vdi)
 
 
 def test_writing_while_only_a_reader_holds_the_disk_is_refused(pool, tmp_path, session):

@@ -45,6 +45,7 @@ def judge(running: Programs, reports: list[Report]) -> list[str]:
     see(not left["tasks"], f"tasks are left: {left['tasks'][:3]}")
     see(not left["dom0_vbds"], f"dom0 holds {left['dom0_vbds']}")
     see(set(left["loose_vdis"]) <= set(kept), f"VDIs lie about: {left['loose_vdis']}, told as kept are {kept}")
+    see(not left["loose_snapshots"], f"snapshots that were read back lie about: {left['loose_snapshots']}")
     writers = running.xapi("stats")["most_writers_at_once"]
     see(all(count == 1 for count in writers.values()), f"a VDI had more than one writer: {writers}")
     wrong += both_on(source["power_log"], running.xapi("power"))

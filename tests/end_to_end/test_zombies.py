@@ -158,7 +158,7 @@ def test_a_worker_stopped_in_mid_put_writes_nothing_when_it_wakes(installed):
     [disk] = running.pool()["web01"]["disks"]
     assert equal(running.state / "vsphere/nfs1/web01/web01-flat.vmdk", Path(disk["snapshot_file"]))
     assert installed.has_woken()
-    assert running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": []}
+    assert running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": [], "loose_snapshots": []}
 
 
 @pytest.mark.parametrize("installed", ["ignores_shutdown: true"], indirect=True, ids=["a guest that stays on"])

@@ -44,5 +44,5 @@ class Watched:
         [disk] = self.running.pool()["web01"]["disks"]
         assert equal(self.running.state / "vsphere/nfs1/web01/web01-flat.vmdk", Path(disk["snapshot_file"]))
         assert not both_on(source["power_log"], self.running.xapi("power"))
-        assert self.running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": []}
+        assert self.running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": [], "loose_snapshots": []}
         return report

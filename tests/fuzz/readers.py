@@ -4,6 +4,7 @@ reader's own words is fine, and whatever else it raises is a finding."""
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -67,9 +68,9 @@ def _vmdk(data: bytes) -> bool:
     return True
 
 
-def _vhd(data: bytes) -> bool:
+def _vhd(data: bytes, *, difference: bool = False) -> bool:
     try:
-        for _ in VhdStream(Said(data).recv_into).blocks():
+        for _ in VhdStream(Said(data).recv_into, difference=difference).blocks():
             pass
     except BrokenVhd:
         return False
@@ -116,6 +117,7 @@ def _head(data: bytes) -> bool:
 READERS = (
     Reader("VMDK, stream-optimised", seeds.vmdks, _vmdk),
     Reader("VHD, dynamic", seeds.vhds, _vhd, seeds.with_checksums),
+    Reader("VHD, a difference", seeds.vhds, partial(_vhd, difference=True), seeds.with_checksums),
     Reader("NBD, what a server says", seeds.nbd, _nbd),
     Reader("NFSv3 over RPC, what a server says", seeds.nfs, _nfs),
     Reader("HTTP, the head of an answer", seeds.heads, _head),

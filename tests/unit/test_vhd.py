@@ -231,3 +231,29 @@ def test_two_blocks_at_one_place_are_refused():
 
     with pytest.raises(BrokenVhd, match="was reached"):
         content_of(bytes(bent))
+
+
+def pieces_of(stream):
+    return [(offset, bytes(piece)) for offset, piece in VhdStream(reader_of(stream), difference=True).blocks()]
+
+
+def test_a_difference_is_read_as_such_only_by_who_asks_for_one():
+    stream = vhd_of(5 * 4096, {1: noise(1, 4096)}, block=4096, disk_type=4)
+
+    assert pieces_of(stream) == [(4096, noise(1, 4096))]
+    with pytest.raises(BrokenVhd, match="not dynamic"):
+        VhdStream(reader_of(stream))
+
+
+def test_sectors_that_are_not_in_a_difference_are_left_out_and_not_taken_for_zeros():
+    data = noise(1, 4096)
+
+    pieces = pieces_of(vhd_of(2 * 4096, {0: data}, block=4096, disk_type=4, bitmaps={0: b"\xb1"}))
+
+    assert pieces == [(0, data[:512]), (1024, data[1024:2048]), (3584, data[3584:])]
+
+
+def test_the_last_block_of_a_difference_is_clipped_at_the_end_of_the_disk():
+    stream = vhd_of(4096 + 512, {1: noise(1, 4096)}, block=4096, disk_type=4)
+
+    assert pieces_of(stream) == [(4096, noise(1, 4096)[:512])]

@@ -12,6 +12,8 @@ from activities.running import as_application_error
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
 from contracts.steps import (
+    BaseReport,
+    BothProofs,
     Check,
     CopyOrder,
     CopyReport,
@@ -64,6 +66,7 @@ class ScriptedSteps:
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
         self.reads_between = self.hold_target_proof = False
+        self.tells_differences, self.serves_exports = False, True
         self.allocated = 1 << 20
         self.proofs_that_differ = 0
         """The next proofs of the target do not hold; those after them do."""
@@ -220,6 +223,15 @@ class ScriptedSteps:
         return SnapshotReport(snapshot="snap-1", vdis={"vdi-1": "vdi-1-snap"})
 
     @activity.defn
+    async def take_bases(self, order: ShellRef) -> BaseReport:
+        self._do("take_bases", order)
+        return BaseReport(vdis={"vdi-1": "base-1"}) if self.tells_differences else BaseReport(reason="no VHD")
+
+    @activity.defn
+    async def drop_bases(self, order: SourceOrder) -> None:
+        self._do("drop_bases", order)
+
+    @activity.defn
     async def diverge_target(self, order: ShellRef) -> None:
         self._do("diverge_target", order)
 
@@ -254,13 +266,25 @@ class ScriptedSteps:
     async def prove_target(self, order: ProofOrder) -> ProofReport:
         self._do("prove_target", order)
         if order.part == "between" and not self.reads_between:
-            return ProofReport(disk_id=DISK, holds=True, made=False)
+            return ProofReport(disk_id=DISK, holds=True, made=False, method=f"not made ({order.reason})")
+        if not self.serves_exports:
+            return ProofReport(disk_id=DISK, holds=True, made=False, method="not made: HTTP 404")
         while self.hold_target_proof:
             activity.heartbeat()
             await asyncio.sleep(0.05)
         holds = self.proof_holds and not self.proofs_that_differ
         self.proofs_that_differ = max(0, self.proofs_that_differ - 1)
-        return ProofReport(disk_id=DISK, holds=holds, differences=() if holds else (4096,))
+        return ProofReport(disk_id=DISK, holds=holds, differences=() if holds else (4096,), method=order.reason)
+
+    @activity.defn
+    async def prove_by_checksum(self, order: ProofOrder) -> BothProofs:
+        self._do("prove_by_checksum", order)
+        while self.hold_source_proof:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+        source = ProofReport(disk_id=DISK, holds=self.source_proof_holds, method="full read")
+        sent = ProofReport(disk_id=DISK, holds=self.proof_holds, method=f"VDI.checksum ({order.reason})")
+        return BothProofs(sent=sent, source=source)
 
     @activity.defn
     async def prove_source(self, order: ProofOrder) -> ProofReport:

@@ -259,6 +259,10 @@ class NbdConnection:
 
     # -- bytes
 
+    def give_up_after(self, seconds: float) -> None:
+        """How long it may be silent from now on."""
+        self._sock.settimeout(seconds)
+
     def _bytes(self, length: int) -> bytes:
         data = bytearray(length)
         self._fill(memoryview(data))

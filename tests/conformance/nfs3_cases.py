@@ -35,32 +35,6 @@ def opened(export, *path):
     return NfsFile(Export.parse(f"nfs://127.0.0.1{export}"), path or ("web 01", "web01-flat.vmdk"))
 
 
-def test_a_file_is_read_whole_and_from_several_threads(export, content):
-    file = opened(export)
-    assert file.size == SIZE
-    buffer = bytearray(SIZE)
-    file.read_into(0, memoryview(buffer))
-    assert buffer == content
-    wrong = []
-
-    def reader(seed):
-        chance = random.Random(seed)
-        for _ in range(50):
-            offset = chance.randrange(SIZE)
-            piece = bytearray(min(SIZE - offset, chance.randrange(1, 3 * MIB)))
-            file.read_into(offset, memoryview(piece))
-            if piece != content[offset : offset + len(piece)]:
-                wrong.append(offset)
-
-    threads = [threading.Thread(target=reader, args=(seed,)) for seed in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert wrong == []
-    file.close()
-
-
 def test_ports_that_are_named_need_no_portmapper(export, content):
     file = NfsFile(Export.parse(f"nfs://127.0.0.1{export}?nfsport=2049&mountport=20048"), ("web 01", "web01-flat.vmdk"))
     piece = bytearray(512)

@@ -37,7 +37,7 @@ class FolderFile:
         self._context = session.context()
         self._idle: list[Line] = []
         self._lock = threading.Lock()
-        self._asked = Asked[Line](lambda connection: connection.close())
+        self._asked = Asked[Line](lambda connection: connection.close(), CONNECTIONS)
 
     def ask(self, offset: int, length: int) -> None:
         """Send the request; what goes wrong with it shows when it is read."""

@@ -79,7 +79,7 @@ class NfsFile:
         self._lock = threading.Lock()
         self._idle: list[RpcConnection] = []
         self._closed = False
-        self._asked = Asked[tuple[RpcConnection, _Wanted]](lambda asked: asked[0].close())
+        self._asked = Asked[tuple[RpcConnection, _Wanted]](lambda asked: asked[0].close(), CONNECTIONS)
         self._port = export.nfs_port
         self._handle, self.size, self._most = self._tried(lambda: self._found(path))
 

@@ -295,11 +295,14 @@ class _Doors(http.server.BaseHTTPRequestHandler):
             if start >= size or end <= start:
                 return self._plain(416, extra={"Content-Range": f"bytes */{size}"})
             status = 206
+            if rule is not None and rule.action == "wrong-range":
+                start, end = start + int(rule.argument), end + int(rule.argument)
+        told = size + int(rule.argument) if rule is not None and rule.action == "wrong-size" else size
         self.send_response(status)
         self.send_header("Content-Type", "application/octet-stream")
         self.send_header("Content-Length", str(end - start))
         if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{told}")
         self.end_headers()
         if with_body:
             self._send(file, start, end, rule)

@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
+from platforms.vsphere.transports import nfs3
 from platforms.vsphere.transports.nfs3 import Export, NfsError, NfsFile
+from simulators.faults import FaultRule
 from tests.conformance.nfs_server import serving
 from tests.conformance.one_migration import MIB, one_migration
 
@@ -93,4 +95,32 @@ async def test_a_migration_from_an_export_that_nobody_mounted_ends_equal(tmp_pat
         verdict = await migration.verdict()
 
     assert [each.transport for each in (first, second, final)] == ["nfs"] * 3
+    assert (verdict.equal, verdict.target_is_sent, verdict.target_is_source) == (True, True, True)
+
+
+async def test_a_server_that_goes_for_good_in_mid_pass_gives_way_to_folder(tmp_path, server, export, monkeypatch):
+    monkeypatch.setattr(nfs3, "PAUSE", 0.01)
+    store = tmp_path / "vc" / "vsphere"
+    with one_migration(tmp_path, size_mib=48, datastore="nfs1", export=f"nfs://127.0.0.1{export}/gone") as migration:
+        (store / "nfs1").rename(export / "gone")
+        (store / "nfs1").symlink_to(export / "gone")
+        migration.guest.write(0, random.Random(8).randbytes(48 * MIB))
+        migration.segment_bytes = 4 * MIB
+        await migration.begin()
+        freeze = await migration.freeze()
+        migration.pool.faults.add(FaultRule("PUT /import_raw_vdi", "slow", argument=48 * MIB, count=-1))
+        copying, _ = await migration.copy_of_one_segment(freeze)
+        server.kill()
+
+        report = await copying
+
+        server.start()
+        assert (report.complete, report.transport, report.bytes_sent_again) == (True, "https", 0)
+        assert "nfs was given up" in report.transport_reason
+        assert report.bytes_sent == 48 * MIB, "what was copied is kept"
+        await migration.seal(freeze, complete=True)
+        migration.pool.faults.clear()
+        await migration.power_off()
+        assert (await migration.sync(final=True)).transport == "nfs"
+        verdict = await migration.verdict()
     assert (verdict.equal, verdict.target_is_sent, verdict.target_is_source) == (True, True, True)

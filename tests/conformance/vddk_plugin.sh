@@ -1,7 +1,11 @@
 #!/bin/sh
 # A stand-in for nbdkit's vddk plugin and the library behind it: it takes the same parameters, refuses what they would
-# refuse, and serves FERRY_TEST_DISK. What it was told goes to FERRY_TEST_TOLD; of the password only its length.
+# refuse, and serves FERRY_TEST_DISK, or the flat base of the file under FERRY_TEST_STORES. What it was told goes to FERRY_TEST_TOLD; of the password only its length.
 d="$tmpdir"
+if [ -n "$FERRY_TEST_STORES" ] && [ -e "$d/file" ]; then
+  named="$(cat "$d/file")"; store="${named%%]*}"; inside="${named#*] }"
+  FERRY_TEST_DISK="$FERRY_TEST_STORES/${store#[}/${inside%.vmdk}-flat.vmdk"
+fi
 case "$1" in
   magic_config_key) echo file ;;
   config)

@@ -136,7 +136,7 @@ class VerificationActivities:
             return self._systems.limits.allow(errand.migration, order.bandwidth, count, cut)
 
         try:
-            finding = down_the_ladder(disk, lambda: prove_source(disk, manifest, cut, meter, allow))
+            finding = down_the_ladder(disk, lambda: prove_source(disk, manifest, cut, meter, allow), cut)
             method = f"full read by {disk.transport}"
         finally:
             disk.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from disks.asking import Asked
 from disks.extents import Extent
 from disks.nbd_connection import NbdAddress, NbdConnection, NbdError, Waiting
+from disks.waiting import Waited
 
 CONNECTIONS = 3
 """Asked ahead, one for each: nbdkit answers several at once; qemu-nbd's one thread gains nothing by more."""
@@ -26,13 +27,6 @@ class _Read:
     length: int
     waiting: Waiting
 
-    def pass_over(self) -> None:
-        """Hang up when the answers have come: nbdkit (1.32.5) aborts, for all, when a client hangs up on them."""
-        with contextlib.suppress(OSError, NbdError):
-            self.connection.give_up_after(PATIENCE)
-            self.connection.receive(self.offset, memoryview(bytearray(self.length)), self.waiting)
-        self.connection.close()
-
 
 class NbdDisk:
     """One export, read from any thread.
@@ -47,7 +41,8 @@ class NbdDisk:
         self._address, self._context = address, context
         self._lock = threading.Lock()
         self._idle: list[NbdConnection] = []
-        self._asked = Asked[_Read](_Read.pass_over, CONNECTIONS)
+        self._waited = Waited()
+        self._asked = Asked[_Read](self._pass_over, CONNECTIONS)
         first = NbdConnection(address, context)
         self.size, self.tells_extents = first.size, first.context_id is not None
         self._idle.append(first)
@@ -73,8 +68,9 @@ class NbdDisk:
             asked = self._asked.take(offset, len(buffer))
             connection = asked.connection if asked is not None else self._take()
             try:
-                read = asked or self._sent(connection, offset, len(buffer))
-                connection.receive(offset, buffer, read.waiting)
+                with self._waited.on(connection.sock):
+                    read = asked or self._sent(connection, offset, len(buffer))
+                    connection.receive(offset, buffer, read.waiting)
             except (OSError, NbdError) as error:
                 connection.close()
                 meant = isinstance(error, NbdError) and error.meant
@@ -99,6 +95,10 @@ class NbdDisk:
         self._give_back(connection)
         return found
 
+    def hang_up(self) -> None:
+        """End whatever waits, from another thread; nothing is read any more."""
+        self._waited.hang_up()
+
     def close(self) -> None:
         """Hang up. Closing twice does nothing."""
         self._asked.drop()
@@ -111,10 +111,20 @@ class NbdDisk:
     def _sent(connection: NbdConnection, offset: int, length: int) -> _Read:
         return _Read(connection, offset, length, connection.send_reads(offset, length))
 
+    def _pass_over(self, read: _Read) -> None:
+        """Hang up when the answers have come: nbdkit (1.32.5) aborts, for all, when a client hangs up on them."""
+        with contextlib.suppress(OSError, NbdError):
+            if not self._waited.over.is_set():
+                read.connection.sock.settimeout(PATIENCE)
+                read.connection.receive(read.offset, memoryview(bytearray(read.length)), read.waiting)
+        read.connection.close()
+
     def _holds(self, offset: int, length: int) -> bool:
         return 0 <= offset <= offset + length <= self.size
 
     def _take(self) -> "NbdConnection":
+        if self._waited.over.is_set():
+            raise NbdError("it was hung up")
         with self._lock:
             if self._idle:
                 return self._idle.pop()

@@ -11,7 +11,7 @@ vmfsSparse), memory and quiesced snapshots (accepted, not different), independen
 their absence from snapshots, the REST API but for reading a VM's tags under `/rest`.
 
 Fault actions: ``fault`` (name of a vim.fault), ``task-fault`` (the task ends with it), ``drop``, ``delay``; for
-``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``no-range`` (a 200),
+``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``stall``, ``no-range`` (a 200),
 ``wrong-range`` (as many bytes, of that many further on), ``wrong-size`` (the file has grown by that many);
-for ``REST``: ``http``; for ``GET /nfc``: ``http``, ``drop``, ``truncate`` (after that many bytes).
+for ``REST``: ``http``; for ``GET /nfc``: ``http``, ``drop``, ``truncate``, ``stall`` (after that many bytes).
 """

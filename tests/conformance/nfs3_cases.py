@@ -1,6 +1,8 @@
 """Our NFSv3 reader against the real server. Run by test_nfs3.py in a network namespace of its own, not by itself."""
 
+import os
 import random
+import signal
 import threading
 
 import pytest
@@ -75,6 +77,28 @@ def test_a_server_that_is_killed_and_started_again_is_read_on(export, server, co
     file.read_into(5 * MIB, memoryview(piece))
 
     assert piece == content[5 * MIB : 6 * MIB]
+
+
+def test_a_server_that_hangs_keeps_nobody_who_hangs_up(export, server, content):
+    file, told = opened(export), []
+
+    def reader():
+        try:
+            file.read_into(0, memoryview(bytearray(MIB)))
+        except NfsError as error:
+            told.append(str(error))
+
+    os.kill(server.pid, signal.SIGSTOP)
+    waiting = threading.Thread(target=reader)
+    waiting.start()
+    waiting.join(0.5)
+    assert waiting.is_alive()
+    file.hang_up()
+    waiting.join(2)
+    os.kill(server.pid, signal.SIGCONT)
+
+    assert told == ["it was hung up"]
+    file.close()
 
 
 async def test_a_migration_from_an_export_that_nobody_mounted_ends_equal(tmp_path, server, export):

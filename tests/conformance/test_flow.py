@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from contracts.steps import Freeze
 from platforms.xapi.vhd_segment import MOST_GATHERED
 from simulators.faults import FaultRule
 from tests.conformance.one_migration import MIB, OneMigration, Verdict, one_migration
@@ -31,7 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=WAYS, ids=WAYS)
+@pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -57,11 +58,15 @@ def migration(
         yield made
 
 
-async def begun(migration: OneMigration, mib_per_second: int) -> tuple[Any, Any, Any]:
+async def begun(
+    migration: OneMigration, *, freeze: Freeze | None = None, mib_per_second: int = 0
+) -> tuple[Freeze, ActivityEnvironment, Any]:
     """A copy of which some is written already."""
-    await migration.begin()
-    freeze = await migration.freeze()
-    migration.pool.faults.add(FaultRule(PUT, "slow", argument=mib_per_second * MIB, count=-1))
+    if freeze is None:
+        await migration.begin()
+        freeze = await migration.freeze()
+    if mib_per_second:
+        migration.pool.faults.add(FaultRule(PUT, "slow", argument=mib_per_second * MIB, count=-1))
     environment = ActivityEnvironment()
     order = migration._copy_order(freeze)
     copying = asyncio.ensure_future(environment.run(migration._transfer.copy_disk, order))
@@ -76,7 +81,7 @@ async def test_a_slow_pool_holds_the_source_back_in_bounded_memory(
     tracemalloc.start()
     try:
         served = migration.vcenter.stats.bytes_served
-        freeze, _, copying = await begun(migration, 24)
+        freeze, _, copying = await begun(migration, mib_per_second=24)
         furthest = 0
         while not copying.done():
             ahead = migration.vcenter.stats.bytes_served - served - migration.pool.pool.stats.bytes_written
@@ -94,7 +99,7 @@ async def test_a_slow_pool_holds_the_source_back_in_bounded_memory(
 
 
 async def test_a_cut_is_heard_within_a_second_and_nothing_is_sent_twice(migration: OneMigration, gathered: int) -> None:
-    freeze, environment, copying = await begun(migration, 24)
+    freeze, environment, copying = await begun(migration, mib_per_second=24)
 
     cut = time.monotonic()
     environment.cancel()
@@ -109,6 +114,41 @@ async def test_a_cut_is_heard_within_a_second_and_nothing_is_sent_twice(migratio
     migration.pool.faults.clear()
     again = await migration.sync()
     assert again.bytes_sent_again == 0
+    assert report.bytes_sent + again.bytes_sent == SIZE * MIB
+    await migration.power_off()
+    await migration.sync(final=True)
+    assert await migration.verdict() == HOLDS
+
+
+@pytest.mark.parametrize("way", ["https", "nfc", "nbd"], indirect=True)
+async def test_a_cut_is_heard_though_the_source_hangs(
+    migration: OneMigration, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = migration.vcenter.faults
+    await migration.begin()
+    freeze = await migration.freeze()
+    monkeypatch.setenv("FERRY_TEST_HANGS_AT", str(40 * MIB))
+    faults.add(FaultRule("GET /folder", "stall", argument=1000, skip=40, count=-1))
+    faults.add(FaultRule("GET /nfc", "stall", argument=40 * MIB, count=-1))
+    _, environment, copying = await begun(migration, freeze=freeze)
+    before = -1
+    while before != migration.pool.pool.stats.bytes_written:  # until nothing comes any more
+        before = migration.pool.pool.stats.bytes_written
+        await asyncio.sleep(0.7)
+    assert not copying.done()
+
+    cut = time.monotonic()
+    environment.cancel()
+    report = await copying
+
+    assert time.monotonic() - cut < 3.0 + (5.0 if way == "nbd" else 0.0), "nbdkit has five seconds to take its leave"
+    assert (report.complete, report.transport) == (False, way)
+    assert 30 * MIB < report.bytes_sent < SIZE * MIB, "what came is durable"
+    faults.clear()
+    monkeypatch.delenv("FERRY_TEST_HANGS_AT")
+    await migration.seal(freeze, complete=False)
+    again = await migration.sync()
+    assert (again.transport, again.bytes_sent_again) == (way, 0)
     assert report.bytes_sent + again.bytes_sent == SIZE * MIB
     await migration.power_off()
     await migration.sync(final=True)

@@ -84,7 +84,7 @@ def test_a_connection_that_breaks_is_made_anew(raw):
     disk = server.open()
     piece = bytearray(MIB)
     disk.read_into(0, memoryview(piece))
-    disk._idle[0]._sock.shutdown(socket.SHUT_RDWR)
+    disk._idle[0].sock.shutdown(socket.SHUT_RDWR)
 
     disk.read_into(3 * MIB, memoryview(piece))
 

@@ -29,6 +29,7 @@ case "$1" in
   can_extents|can_multi_conn) exit 0 ;;
   pread)
     if [ -n "$FERRY_TEST_BREAKS_AT" ] && [ "$4" -ge "$FERRY_TEST_BREAKS_AT" ]; then echo "EIO VixDiskLib_Read: NFC error" >&2; exit 1; fi
+    if [ -n "$FERRY_TEST_HANGS_AT" ] && [ "$4" -ge "$FERRY_TEST_HANGS_AT" ]; then exec sleep 15; fi
     dd iflag=skip_bytes,count_bytes bs=1M skip="$4" count="$3" if="$FERRY_TEST_DISK" 2>/dev/null ;;
   extents) printf '0 %s 0\n' "$(stat -L -c %s "$FERRY_TEST_DISK")" ;;
   *) exit 2 ;;

@@ -67,6 +67,9 @@ class FrozenMemory:
     def step_down(self, error: FerryError) -> bool:
         return False
 
+    def hang_up(self) -> None:
+        pass
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         if offset < 0 or offset + len(buffer) > len(self.content):
             raise ValueError("past the end")

@@ -70,7 +70,7 @@ class NbdSource:
     transport, reason = "nbd", ""
 
     def __init__(self, disk: NbdDisk) -> None:
-        self.capacity, self.asks_ahead = disk.size, disk.asks_ahead
+        self._disk, self.capacity, self.asks_ahead = disk, disk.size, disk.asks_ahead
         self.allocated, self.ask, self.read_into, self.close = disk.extents, disk.ask, disk.read_into, disk.close
 
     def changed_since(self, landmark: str) -> list[Extent]:
@@ -78,6 +78,9 @@ class NbdSource:
 
     def step_down(self, error: FerryError) -> bool:
         return False
+
+    def hang_up(self) -> None:
+        self._disk.hang_up()
 
 
 def vsphere(store: str, *, power: str = "on", next: str = "", **more: Any) -> Callable[..., Any]:

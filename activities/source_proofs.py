@@ -77,7 +77,7 @@ class SourceProofs:
             return prove_source(disk, manifest, cut, meter, allow, md5.update)
 
         try:
-            finding = down_the_ladder(disk, prove)
+            finding = down_the_ladder(disk, prove, cut)
             method = f"full read by {disk.transport}"
         finally:
             disk.close()

@@ -79,7 +79,7 @@ class TransferActivities:
             )
             try:
                 with limits.turn(errand.source, order.host, cut) as ours:
-                    complete = ours and down_the_ladder(source, lambda: copying.run(plan))
+                    complete = ours and down_the_ladder(source, lambda: copying.run(plan), cut)
             finally:
                 manifest.close()
         finally:

@@ -13,10 +13,11 @@ class Asked(Generic[Line]):
 
     Args:
         close: hangs one up; must not raise.
+        most: of them at once; past that the oldest is hung up: what nobody came to read is not wanted.
     """
 
-    def __init__(self, close: Callable[[Line], None]) -> None:
-        self._close = close
+    def __init__(self, close: Callable[[Line], None], most: int) -> None:
+        self._close, self._most = close, most
         self._lock = threading.Lock()
         self._lines: OrderedDict[tuple[int, int], Line] = OrderedDict()
 
@@ -24,6 +25,8 @@ class Asked(Generic[Line]):
         """Note what was asked for on a connection."""
         with self._lock:
             older = self._lines.pop((offset, length), None)
+            if older is None and len(self._lines) >= self._most:
+                _, older = self._lines.popitem(last=False)
             self._lines[(offset, length)] = line
         if older is not None:
             self._close(older)

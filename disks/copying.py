@@ -168,7 +168,7 @@ class Copying:
             self.target.forget(writer.task)
         elif upto > position:
             self.ledger.passed_over(upto, digests, self.manifest)
-        if lost is not None:
+        if lost is not None and not self.cut.is_set():  # a read that was hung up by the cut is no failure
             raise lost
 
     def _most(self) -> int:

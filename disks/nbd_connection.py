@@ -66,13 +66,13 @@ class NbdConnection:
         self._structured = False
         self.context_id: int | None = None
         self._largest = 32 << 20
-        self._sock = _dialled(address)
+        self.sock = _dialled(address)
         try:
             self._shake_hands(address, context)
         except BaseException:
-            self._sock.close()
+            self.sock.close()
             raise
-        self._sock.settimeout(SILENCE_SECONDS)
+        self.sock.settimeout(SILENCE_SECONDS)
 
     # -- the handshake
 
@@ -81,11 +81,11 @@ class NbdConnection:
         if magic != b"NBDMAGIC" or version != _IHAVEOPT or not flags & 1:
             raise NbdError("that is no NBD server of the fixed newstyle", meant=True)
         self._no_zeroes = bool(flags & 2)
-        self._sock.sendall(struct.pack(">I", flags & 3))
+        self.sock.sendall(struct.pack(">I", flags & 3))
         if address.tls is not None:
             if self._option(_STARTTLS, b"")[0] != _ACK:
                 raise NbdError("the server speaks no TLS", meant=True)
-            self._sock = address.tls.wrap_socket(self._sock, server_hostname=address.name or address.host)
+            self.sock = address.tls.wrap_socket(self.sock, server_hostname=address.name or address.host)
         self._structured = self._option(_STRUCTURED, b"")[0] == _ACK
         if self._structured and context:
             self._set_context(address.export, context)
@@ -126,7 +126,7 @@ class NbdConnection:
                 raise NbdError(f"the export {export.partition('?')[0]!r} is refused: {_told(kind, data)}", meant=True)
         else:
             raise NbdError("the handshake has no end", meant=True)
-        self._sock.sendall(struct.pack(">QII", _IHAVEOPT, _EXPORT_NAME, len(name)) + name)
+        self.sock.sendall(struct.pack(">QII", _IHAVEOPT, _EXPORT_NAME, len(name)) + name)
         self.size, _ = struct.unpack(">QH", self._bytes(10))
         if not self._no_zeroes:
             self._bytes(124)
@@ -136,7 +136,7 @@ class NbdConnection:
         return self._reply(option)
 
     def _say(self, option: int, data: bytes) -> None:
-        self._sock.sendall(struct.pack(">QII", _IHAVEOPT, option, len(data)) + data)
+        self.sock.sendall(struct.pack(">QII", _IHAVEOPT, option, len(data)) + data)
 
     def _reply(self, option: int) -> tuple[int, bytes]:
         magic, about, kind, length = struct.unpack(">QIII", self._bytes(20))
@@ -158,7 +158,7 @@ class NbdConnection:
             handle = next(self._handles)
             requests += struct.pack(">IHHQQI", _REQUEST, 0, _READ, handle, offset + at, size)
             waiting[handle] = (at, size, size)
-        self._sock.sendall(requests)
+        self.sock.sendall(requests)
         return waiting
 
     def receive(self, offset: int, buffer: memoryview, waiting: Waiting) -> None:
@@ -216,7 +216,7 @@ class NbdConnection:
         at = 0
         while at < self.size:
             handle, span = next(self._handles), min(STATUS_SPAN, self.size - at)
-            self._sock.sendall(struct.pack(">IHHQQI", _REQUEST, 0, _STATUS, handle, at, span))
+            self.sock.sendall(struct.pack(">IHHQQI", _REQUEST, 0, _STATUS, handle, at, span))
             for length, flags in self._runs(handle):
                 end = min(at + length, self.size)
                 if found and found[-1][1] == flags:
@@ -268,7 +268,7 @@ class NbdConnection:
         at = 0
         while at < len(view):
             with view[at:] as rest:
-                count = self._sock.recv_into(rest)
+                count = self.sock.recv_into(rest)
             if not count:
                 raise ConnectionError("the server hung up")
             at += count
@@ -276,9 +276,9 @@ class NbdConnection:
     def close(self) -> None:
         """Say goodbye, if anybody hears it."""
         with contextlib.suppress(OSError):
-            self._sock.settimeout(1.0)
-            self._sock.sendall(struct.pack(">IHHQQI", _REQUEST, 0, _DISC, 0, 0, 0))
-        self._sock.close()
+            self.sock.settimeout(1.0)
+            self.sock.sendall(struct.pack(">IHHQQI", _REQUEST, 0, _DISC, 0, 0, 0))
+        self.sock.close()
 
 
 def _dialled(address: NbdAddress) -> socket.socket:

@@ -69,6 +69,13 @@ class DiskSource(Protocol):
         """A read failed for good: go over to the next transport. False where there is none, or it is no use."""
         ...
 
+    def hang_up(self) -> None:
+        """From another thread: a read that waits for its answer fails at once, as do all to come. Never raises.
+
+        What cannot be hung up (a file of a mount that hangs) does nothing.
+        """
+        ...
+
     def close(self) -> None:
         """Give back connections. Closing twice does nothing."""
         ...

@@ -121,6 +121,12 @@ class FrozenVsphereDisk:
         assert self._reader is not None
         self._reader.read_into(offset, buffer)
 
+    def hang_up(self) -> None:
+        """See the protocol."""
+        reader = self._reader
+        if reader is not None:
+            reader.hang_up()
+
     def close(self) -> None:
         """Give back connections."""
         if self._reader is not None:

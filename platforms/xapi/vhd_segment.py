@@ -51,3 +51,11 @@ class VhdSegmentPut(SegmentPut):
         self._pieces.clear()
         self._over = True
         self._teller.at(self._disk.virtual_size)
+
+    def abandon(self) -> None:
+        """Before its PUT there is nothing to reset, only a task that the next writer would wait for. Never raises."""
+        gathering = self._exchange is None and not self._over
+        super().abandon()
+        self._pieces.clear()
+        if gathering:
+            tasks.discard(self._api, self._task.ref)

@@ -12,6 +12,7 @@ independent disks' own rules beyond their absence from snapshots, the REST API b
 under `/rest`.
 
 Fault actions: ``fault`` (name of a vim.fault), ``task-fault`` (the task ends with it), ``drop``, ``delay``; for
-``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``no-range`` (a 200);
-for ``REST``: ``http``; for ``GET /nfc``: ``http``, ``drop``, ``truncate`` (after that many bytes).
+``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``stall``, ``no-range`` (a 200),
+``wrong-range`` (as many bytes, of that many further on), ``wrong-size`` (the file has grown by that many);
+for ``REST``: ``http``; for ``GET /nfc``: ``http``, ``drop``, ``truncate``, ``stall`` (after that many bytes).
 """

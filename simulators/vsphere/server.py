@@ -1,6 +1,7 @@
 """The doors: SOAP at ``/sdk``, files at ``/folder``, the lab's own under ``/lab/``; all over TLS."""
 
 import base64
+import contextlib
 import http.server
 import json
 import logging
@@ -34,6 +35,7 @@ from simulators.vsphere.world import World
 log = logging.getLogger(__name__)
 COOKIE = "vmware_soap_session"
 PIECE = 1 << 20
+_ENDS = ("drop", "truncate", "stall")
 _OPEN_TO_ALL = {"RetrieveServiceContent", "Login", "CurrentTime", "Fetch"}
 
 
@@ -295,11 +297,14 @@ class _Doors(http.server.BaseHTTPRequestHandler):
             if start >= size or end <= start:
                 return self._plain(416, extra={"Content-Range": f"bytes */{size}"})
             status = 206
+            if rule is not None and rule.action == "wrong-range":
+                start, end = start + int(rule.argument), end + int(rule.argument)
+        told = size + int(rule.argument) if rule is not None and rule.action == "wrong-size" else size
         self.send_response(status)
         self.send_header("Content-Type", "application/octet-stream")
         self.send_header("Content-Length", str(end - start))
         if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{told}")
         self.end_headers()
         if with_body:
             self._send(file, start, end, rule)
@@ -308,7 +313,7 @@ class _Doors(http.server.BaseHTTPRequestHandler):
     def _send(self, file: files.File, start: int, end: int, rule: FaultRule | None) -> None:
         stats = self.lab.stats
         limit = None
-        if rule is not None and rule.action in ("drop", "truncate"):
+        if rule is not None and rule.action in _ENDS:
             limit = start + int(rule.argument or 0)
         stats.reading(+1)
         try:
@@ -316,7 +321,7 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 length = min(PIECE, end - start)
                 if limit is not None and start + length > limit:
                     self.wfile.write(file.read(start, max(0, limit - start)))
-                    return self._reset() if rule is not None and rule.action == "drop" else self._close()
+                    return self._end(rule)
                 self.wfile.write(file.read(start, length))
                 stats.bytes_served += length
                 start += length
@@ -340,13 +345,13 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        limit = int(rule.argument or 0) if rule is not None and rule.action in ("drop", "truncate") else None
+        limit = int(rule.argument or 0) if rule is not None and rule.action in _ENDS else None
         lab.stats.reading(+1)
         try:
             for piece in found.pieces():
                 if limit is not None and limit < len(piece):
                     self.wfile.write(piece[:limit])
-                    return self._reset() if rule is not None and rule.action == "drop" else None
+                    return self._end(rule)
                 limit = limit - len(piece) if limit is not None else None
                 self.wfile.write(piece)
                 lab.stats.bytes_served += len(piece)
@@ -381,8 +386,17 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _close(self) -> None:
+    def _end(self, rule: FaultRule | None) -> None:
+        """In the middle of a body: as by a reset, as by a close, or by silence until the client has hung up."""
+        action = rule.action if rule is not None else ""
+        if action == "drop":
+            return self._reset()
+        if action == "stall":
+            with contextlib.suppress(OSError):
+                while self.connection.recv(1):
+                    pass
         self.close_connection = True
+        return None
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,11 +1,15 @@
 """Our NFSv3 reader against the real server. Run by test_nfs3.py in a network namespace of its own, not by itself."""
 
+import os
 import random
+import signal
 import threading
 
 import pytest
 
+from platforms.vsphere.transports import nfs3
 from platforms.vsphere.transports.nfs3 import Export, NfsError, NfsFile
+from simulators.faults import FaultRule
 from tests.conformance.nfs_server import serving
 from tests.conformance.one_migration import MIB, one_migration
 
@@ -33,32 +37,6 @@ def content(server, export):
 
 def opened(export, *path):
     return NfsFile(Export.parse(f"nfs://127.0.0.1{export}"), path or ("web 01", "web01-flat.vmdk"))
-
-
-def test_a_file_is_read_whole_and_from_several_threads(export, content):
-    file = opened(export)
-    assert file.size == SIZE
-    buffer = bytearray(SIZE)
-    file.read_into(0, memoryview(buffer))
-    assert buffer == content
-    wrong = []
-
-    def reader(seed):
-        chance = random.Random(seed)
-        for _ in range(50):
-            offset = chance.randrange(SIZE)
-            piece = bytearray(min(SIZE - offset, chance.randrange(1, 3 * MIB)))
-            file.read_into(offset, memoryview(piece))
-            if piece != content[offset : offset + len(piece)]:
-                wrong.append(offset)
-
-    threads = [threading.Thread(target=reader, args=(seed,)) for seed in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert wrong == []
-    file.close()
 
 
 def test_ports_that_are_named_need_no_portmapper(export, content):
@@ -101,6 +79,28 @@ def test_a_server_that_is_killed_and_started_again_is_read_on(export, server, co
     assert piece == content[5 * MIB : 6 * MIB]
 
 
+def test_a_server_that_hangs_keeps_nobody_who_hangs_up(export, server, content):
+    file, told = opened(export), []
+
+    def reader():
+        try:
+            file.read_into(0, memoryview(bytearray(MIB)))
+        except NfsError as error:
+            told.append(str(error))
+
+    os.kill(server.pid, signal.SIGSTOP)
+    waiting = threading.Thread(target=reader)
+    waiting.start()
+    waiting.join(0.5)
+    assert waiting.is_alive()
+    file.hang_up()
+    waiting.join(2)
+    os.kill(server.pid, signal.SIGCONT)
+
+    assert told == ["it was hung up"]
+    file.close()
+
+
 async def test_a_migration_from_an_export_that_nobody_mounted_ends_equal(tmp_path, server, export):
     store = tmp_path / "vc" / "vsphere"
     chance = random.Random(8)
@@ -119,4 +119,32 @@ async def test_a_migration_from_an_export_that_nobody_mounted_ends_equal(tmp_pat
         verdict = await migration.verdict()
 
     assert [each.transport for each in (first, second, final)] == ["nfs"] * 3
+    assert (verdict.equal, verdict.target_is_sent, verdict.target_is_source) == (True, True, True)
+
+
+async def test_a_server_that_goes_for_good_in_mid_pass_gives_way_to_folder(tmp_path, server, export, monkeypatch):
+    monkeypatch.setattr(nfs3, "PAUSE", 0.01)
+    store = tmp_path / "vc" / "vsphere"
+    with one_migration(tmp_path, size_mib=48, datastore="nfs1", export=f"nfs://127.0.0.1{export}/gone") as migration:
+        (store / "nfs1").rename(export / "gone")
+        (store / "nfs1").symlink_to(export / "gone")
+        migration.guest.write(0, random.Random(8).randbytes(48 * MIB))
+        migration.segment_bytes = 4 * MIB
+        await migration.begin()
+        freeze = await migration.freeze()
+        migration.pool.faults.add(FaultRule("PUT /import_raw_vdi", "slow", argument=48 * MIB, count=-1))
+        copying, _ = await migration.copy_of_one_segment(freeze)
+        server.kill()
+
+        report = await copying
+
+        server.start()
+        assert (report.complete, report.transport, report.bytes_sent_again) == (True, "https", 0)
+        assert "nfs was given up" in report.transport_reason
+        assert report.bytes_sent == 48 * MIB, "what was copied is kept"
+        await migration.seal(freeze, complete=True)
+        migration.pool.faults.clear()
+        await migration.power_off()
+        assert (await migration.sync(final=True)).transport == "nfs"
+        verdict = await migration.verdict()
     assert (verdict.equal, verdict.target_is_sent, verdict.target_is_source) == (True, True, True)

@@ -36,6 +36,12 @@ class Ganesha:
             time.sleep(0.25)
         raise AssertionError((self._folder / "ganesha.log").read_text()[-2000:])
 
+    @property
+    def pid(self) -> int:
+        """Of the program that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """At once."""
         if self._process is not None:

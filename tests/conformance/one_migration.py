@@ -75,6 +75,7 @@ class OneMigration:
         self.guest: Disk = vcenter.world.vm("web01").disks[0]
         self.passes, self.segment_bytes = 0, 64 * MIB
         self.shell: Shell
+        self.proofs: tuple[ProofReport, ProofReport]  # of the last verdict: of the target, of the source
 
     async def begin(self) -> None:
         """Owner mark, change tracking, shell."""
@@ -172,6 +173,7 @@ class OneMigration:
         proof = ProofOrder(errand=self.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi], freeze=final)
         sent = await _run(self._proofs.prove_target, proof)
         source = await _run(self._proofs.prove_source, proof)
+        self.proofs = (sent, source)
         size = self.guest.capacity
         stored = file_of(self.pool, snapshot.vdis[disk.vdi])
         return Verdict(stored[:size] == self.guest.read(0, size), sent.holds, source.holds)

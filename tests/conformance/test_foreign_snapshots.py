@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from platforms.vsphere.transports.nfs import MountedFile
+from simulators.faults import FaultRule
 from tests.conformance.one_migration import MIB, OneMigration, Verdict, one_migration
 
 HOLDS = Verdict(equal=True, target_is_sent=True, target_is_source=True)
@@ -56,3 +58,43 @@ async def test_one_that_comes_and_goes_between_passes_makes_comparisons_and_then
     await migration.sync(final=True)
 
     assert await migration.verdict() == HOLDS
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+async def test_deltas_of_a_chain_are_never_opened_by_us(
+    tmp_path: Path, mounted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COWD and SESparse are the host's affair: a chain is read by whoever wrote it, or a flat base by itself."""
+    opened: list[str] = []
+    whole = MountedFile.__init__
+    monkeypatch.setattr(
+        MountedFile, "__init__", lambda self, file: (opened.append(file.name), whole(self, file))[1]
+    )  # fmt: skip
+    with one_migration(tmp_path, datastore="nfs1", mounted=mounted) as migration:
+        asked = {
+            name: migration.vcenter.faults.add(FaultRule("GET /folder", object=name, count=-1))
+            for name in ("*-flat.vmdk", "*-delta.vmdk", "*-sesparse.vmdk", "*-??????.vmdk", "web01.vmdk")
+        }
+        migration.guest.write(3 * MIB, b"data" * (MIB // 4))
+        await migration.begin()
+        await migration.sync()
+        migration.vcenter.do("web01", "snapshot", name="nightly backup")
+        migration.guest.write(5 * MIB, b"new1" * 4096)
+        through_the_chain = await migration.sync()
+        await migration.power_off()
+        await migration.sync(final=True)
+        assert await migration.verdict() == HOLDS
+
+    assert through_the_chain.transport == "nfc"
+    assert set(opened) == ({"web01-flat.vmdk"} if mounted else set())
+    struck = {name: rule.struck for name, rule in asked.items()}
+    assert struck.pop("*-flat.vmdk") > 0
+    assert struck == dict.fromkeys(struck, 0)
+
+
+def test_no_parser_of_their_formats_is_among_what_ships() -> None:
+    root = Path(__file__).parents[2]
+    for room in ("starter", "workflows", "activities", "platforms", "disks", "contracts"):
+        for file in (root / room).rglob("*.py"):
+            words = file.read_text().lower()
+            assert not [each for each in ("cowd", "sesparse", "cafebabe") if each in words], file

@@ -161,6 +161,7 @@ async def test_an_extent_that_change_tracking_leaves_out_is_found(migration: One
     verdict = await migration.verdict()
 
     assert verdict == Verdict(equal=False, target_is_sent=True, target_is_source=False)
+    assert [proof.differences for proof in migration.proofs] == [(), (7 * MIB,)], "named"
 
 
 async def test_a_bit_that_flips_on_the_target_is_found(migration: OneMigration) -> None:
@@ -178,6 +179,7 @@ async def test_a_bit_that_flips_on_the_target_is_found(migration: OneMigration) 
     verdict = await migration.verdict()
 
     assert verdict == Verdict(equal=False, target_is_sent=False, target_is_source=True)
+    assert [proof.differences for proof in migration.proofs] == [(3 * MIB,), ()], "named"
     copied = await migration.sync(final=True)
     assert copied.bytes_sent == BLOCK, "what differed is sent again, and nothing else"
     assert await migration.verdict() == Verdict(equal=True, target_is_sent=True, target_is_source=True)

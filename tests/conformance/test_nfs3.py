@@ -32,7 +32,7 @@ def test_a_real_server_in_a_network_of_its_own_is_read(tmp_path):
     )  # fmt: skip
 
     assert told.returncode == 0, told.stdout[-4000:]
-    assert "9 passed" in told.stdout
+    assert "10 passed" in told.stdout
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from contracts.errors import FerryError
-from disks.protocols import TaskOutcome
 from simulators.faults import FaultRule
 from simulators.xapi.transfers import attach
 from tests.conformance.xapi_lab import connection, logged_in, running_pool
@@ -69,54 +68,6 @@ def pins_of(folder):
     """One per host, as an operator writes them down; no CA."""
     leaves = [ssl.PEM_cert_to_DER_cert((folder / f"{host}.pem").read_text()) for host in ("127.0.0.1", "127.0.0.11")]
     return {"ca_file": None, "tls_sha256": [hashlib.sha256(leaf).hexdigest() for leaf in leaves]}
-
-
-def test_a_segment_counts_when_terminator_task_and_detach_are_there(both, disk):
-    simulator, _ = both
-    data = noise(1, 3 * MIB)
-
-    writer = disk.begin(TOKEN, "segment 0")
-    writer.write(MIB, data)
-    pending = disk.outcome(writer.task)
-    writer.terminate()
-    writer.confirm(20)
-
-    assert pending is TaskOutcome.PENDING
-    assert disk.outcome(writer.task) is TaskOutcome.SUCCESS
-    assert content(simulator, disk)[MIB : 4 * MIB] == data
-    assert dom0_vbds(simulator, disk) == []
-    disk.forget(writer.task)
-    assert disk.outcome(writer.task) is TaskOutcome.GONE
-
-
-def test_a_segment_is_not_confirmed_before_its_terminator(disk):
-    writer = disk.begin(TOKEN, "segment 0")
-    writer.write(0, noise(1, 4096))
-
-    assert code_of(writer.confirm, 5) == "internal"
-    writer.abandon()
-
-
-@pytest.mark.parametrize(("offset", "length"), [(512, 4096), (0, 4097), (0, 1000), (16 * MIB, 4096), (-4096, 4096)])
-def test_what_the_receiver_would_refuse_half_way_is_never_sent(both, disk, offset, length):
-    simulator, _ = both
-    writer = disk.begin(TOKEN, "segment 0")
-
-    assert code_of(writer.write, offset, bytes(length)) == "internal"
-    writer.abandon()
-    assert not any(content(simulator, disk))
-
-
-def test_no_data_is_no_record(both, disk):
-    """A record of length 0 at offset 0 would be the terminator."""
-    simulator, _ = both
-    writer = disk.begin(TOKEN, "segment 0")
-    writer.write(0, b"")
-    writer.write(4096, b"x" * 4096)
-    writer.terminate()
-    writer.confirm(20)
-
-    assert content(simulator, disk)[4096:8192] == b"x" * 4096
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 #!/bin/sh
 # A stand-in for nbdkit's vddk plugin and the library behind it: it takes the same parameters, refuses what they would
-# refuse, and serves FERRY_TEST_DISK. What it was told goes to FERRY_TEST_TOLD; of the password only its length.
+# refuse, and serves FERRY_TEST_DISK, or the flat base of the file under FERRY_TEST_STORES. What it was told goes to FERRY_TEST_TOLD; of the password only its length.
 d="$tmpdir"
+if [ -n "$FERRY_TEST_STORES" ] && [ -e "$d/file" ]; then
+  named="$(cat "$d/file")"; store="${named%%]*}"; inside="${named#*] }"
+  FERRY_TEST_DISK="$FERRY_TEST_STORES/${store#[}/${inside%.vmdk}-flat.vmdk"
+fi
 case "$1" in
   magic_config_key) echo file ;;
   config)
@@ -25,6 +29,7 @@ case "$1" in
   can_extents|can_multi_conn) exit 0 ;;
   pread)
     if [ -n "$FERRY_TEST_BREAKS_AT" ] && [ "$4" -ge "$FERRY_TEST_BREAKS_AT" ]; then echo "EIO VixDiskLib_Read: NFC error" >&2; exit 1; fi
+    if [ -n "$FERRY_TEST_HANGS_AT" ] && [ "$4" -ge "$FERRY_TEST_HANGS_AT" ]; then exec sleep 15; fi
     dd iflag=skip_bytes,count_bytes bs=1M skip="$4" count="$3" if="$FERRY_TEST_DISK" 2>/dev/null ;;
   extents) printf '0 %s 0\n' "$(stat -L -c %s "$FERRY_TEST_DISK")" ;;
   *) exit 2 ;;

@@ -2,10 +2,12 @@
 
 import json
 import random
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import require_tool
 from tests.crash.judging import equal
 from tests.end_to_end.running import programs
 from tests.end_to_end.watched import MIB, Watched
@@ -23,6 +25,7 @@ VM = """
       nics: [{network: VM Network, mac: "00:50:56:aa:00:0%d"}]
       disks: [{image: disk.raw, datastore: %s}]
       guest: {tools: running, writes_mib_per_s: %d, shutdown_seconds: 1}"""
+PLUGIN = Path(__file__).parents[1] / "conformance" / "vddk_plugin.sh"
 POOL = """
 xcpng:
   srs: [{name: local-ext, type: ext, size_gib: 64}]
@@ -70,6 +73,33 @@ def test_every_kind_of_storage_is_left_warm_by_its_transport(disk, dev_server):
             assert equal(flat, Path(target["snapshot_file"]))
         shown = running.ferry("status", "on-vsan").stdout
         assert "nfc" in shown
+
+
+def test_every_kind_of_storage_is_left_warm_by_vddk_where_it_is_supplied(disk, dev_server):
+    require_tool("nbdkit", "nbdkit")
+    (disk / "vix").mkdir()
+    with programs(disk, dev_server.address, namespace="default") as running:
+        running.lab(inventory(disk, {f"by-vddk-{store}": store for store in READ_BY}))
+        said = f'[sources.vsphere.vddk]\nlibdir = "{disk}/vix"\nplugin = "sh {PLUGIN}"\n'
+        running.config.write_text(f"{running.config.read_text()}\n{said}")
+        secret = tomllib.loads(running.config.read_text())["sources"]["vsphere"]["password"]
+        running.environment |= {
+            "FERRY_TEST_TOLD": str(disk / "told"), "FERRY_TEST_STORES": str(running.state / "vsphere"),
+            "FERRY_TEST_PASSWORD": Path(secret.removeprefix("file:")).read_text().rstrip("\n"),
+        }  # fmt: skip
+        running.worker()
+        for store in READ_BY:
+            ended = running.ferry("start", f"by-vddk-{store}", "--approval", "auto", "--segment-bytes", "8MiB")
+            assert ended.returncode == 0, ended.stderr
+        for store in READ_BY:
+            report = _report(running, f"by-vddk-{store}")
+            assert report["outcome"] == "done", report
+            assert report["proof_target_is_sent"] == report["proof_target_is_source"] == "holds"
+            assert [each["kind"] for each in report["pass_list"][:2]] == ["initial", "delta"], "warm"
+            assert {each["transport"] for each in report["pass_list"]} == {"nbd"}, report["pass_list"]
+            [target] = running.pool()[f"by-vddk-{store}"]["disks"]
+            flat = running.state / f"vsphere/{store}/by-vddk-{store}/by-vddk-{store}-flat.vmdk"
+            assert equal(flat, Path(target["snapshot_file"]))
 
 
 def test_a_bit_that_flips_on_the_target_is_found_and_mended_before_the_start(disk, dev_server):

@@ -67,8 +67,11 @@ class FrozenMemory:
     def step_down(self, error: FerryError) -> bool:
         return False
 
+    def hang_up(self) -> None:
+        pass
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        if offset + len(buffer) > len(self.content):
+        if offset < 0 or offset + len(buffer) > len(self.content):
             raise ValueError("past the end")
         buffer[:] = self.content[offset : offset + len(buffer)]
 
@@ -140,9 +143,11 @@ class MemorySegment:
         self._announced: list[tuple[int, int]] = []
 
     def write(self, offset: int, data: memoryview | bytes) -> None:
-        vdi = self._vdi
-        assert offset % 4096 == 0
-        assert offset + len(data) <= vdi.virtual_size
+        vdi, end = self._vdi, offset + len(data)
+        if offset < 0 or offset % 4096 or end % 512 or end > vdi.virtual_size:
+            raise FerryError("internal", f"no record can hold [{offset}, {end})")
+        if vdi.tasks.get(self.task) is not TaskOutcome.PENDING:
+            raise FerryError("xapi.segment_failed", "the disk was taken over")
         self._announced.append((offset, len(data)))
         if vdi.kill_after is not None:
             if vdi.kill_after < len(data):
@@ -160,6 +165,8 @@ class MemorySegment:
 
     def confirm(self, patience: float) -> None:
         vdi = self._vdi
+        if not self._terminated:
+            raise FerryError("internal", "confirmed before it was terminated")
         if vdi.fail_segments:
             vdi.fail_segments -= 1
             for offset, length in self._announced:
@@ -173,4 +180,7 @@ class MemorySegment:
             raise Killed
 
     def abandon(self) -> None:
-        pass
+        """The receiver fails then."""
+        if self.task in self._vdi.open:
+            self._vdi.tasks[self.task] = TaskOutcome.FAILURE
+            self._vdi.open.discard(self.task)

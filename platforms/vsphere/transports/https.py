@@ -3,11 +3,11 @@
 import re
 import ssl
 import threading
-import time
 from urllib.parse import quote
 
 from contracts.errors import FerryError
 from disks.asking import Asked
+from disks.waiting import Waited
 from platforms.http_head import read_head
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.line import Line
@@ -41,7 +41,8 @@ class FolderFile:
         self._context = session.context()
         self._idle: list[Line] = []
         self._lock = threading.Lock()
-        self._asked = Asked[Line](lambda connection: connection.close())
+        self._waited = Waited()
+        self._asked = Asked[Line](lambda connection: connection.close(), CONNECTIONS)
 
     def ask(self, offset: int, length: int) -> None:
         """Send the request; what goes wrong with it shows when it is read."""
@@ -84,9 +85,15 @@ class FolderFile:
                 raise FerryError("vsphere.certificate", f"{self._path}: {error.verify_message}") from None
             except (OSError, ValueError) as error:
                 told = type(error).__name__
+            if self._waited.over.is_set():
+                raise FerryError("vsphere.read_failed", f"{self._path}: it was hung up")
             if attempt < TRIES:
-                time.sleep(PAUSE * 2 ** (attempt - 1))
+                self._waited.over.wait(PAUSE * 2 ** (attempt - 1))
         raise FerryError("vsphere.read_failed", f"{self._path}: {told}, {TRIES} times")
+
+    def hang_up(self) -> None:
+        """End whatever waits."""
+        self._waited.hang_up()
 
     def close(self) -> None:
         """Close all connections."""
@@ -102,7 +109,8 @@ class FolderFile:
             if connection is None:
                 connection = self._take()
                 self._request(connection, offset, len(buffer), cookie)
-            self._answer(connection, offset, buffer)
+            with self._waited.on(connection.sock):
+                self._answer(connection, offset, buffer)
         except BaseException:
             if connection is not None:
                 connection.close()  # what is left of an answer must not be taken for the next one's beginning

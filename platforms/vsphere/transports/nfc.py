@@ -9,16 +9,14 @@ import http.client
 import socket
 import ssl
 import threading
-import time
-from typing import cast
 from urllib.parse import urlsplit
 
 from contracts.errors import FerryError
 from disks.vmdk_stream import BrokenVmdk, VmdkStream
+from disks.waiting import Waited
 from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.lease import Lease, Leases
-from platforms.vsphere.transports.line import Line
 from platforms.vsphere.transports.reader import NotServed
 
 TRIES = 4
@@ -41,6 +39,7 @@ class NfcReader:
         self._lease: Lease | None = None
         self._stream: _Stream | None = None
         self._whole = False
+        self._waited = Waited()
         self._take_lease()
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
@@ -55,30 +54,37 @@ class NfcReader:
                     came = self._stream.received if self._stream is not None else 0
                     failures = failures + 1 if came <= furthest else 1
                     furthest = max(furthest, came)
-                self._hang_up()
+                self._end_stream()
+                if self._waited.over.is_set():
+                    raise FerryError("vsphere.read_failed", f"{self._slot}: it was hung up")
                 if failures >= TRIES:
                     raise NotServed(
                         f"{self._slot}: the stream broke {TRIES} times near byte {furthest}: {told}"
                     ) from None
-                time.sleep(PAUSE * failures)
+                self._waited.over.wait(PAUSE * failures)
 
     def ask(self, offset: int, length: int) -> None:
         """Nothing to ask for: the stream comes anyway."""
 
+    def hang_up(self) -> None:
+        """End whatever waits."""
+        self._waited.hang_up()
+
     def close(self) -> None:
         """Hang up; the lease goes with its last reader."""
         with self._lock:
-            self._hang_up()
+            self._end_stream()
             if self._lease is not None:
                 self._leases.give_back(self._lease, complete=self._whole)
                 self._lease = None
 
     def _read(self, offset: int, buffer: memoryview) -> None:
         if self._stream is None or offset < self._stream.position:
-            self._hang_up()
+            self._end_stream()
             self._stream = self._opened()
         stream = self._stream
-        stream.vmdk.read_into(offset, buffer)
+        with self._waited.on(stream.sock):
+            stream.vmdk.read_into(offset, buffer)
         stream.position = offset + len(buffer)
         if self._lease is not None:
             self._lease.percent = max(self._lease.percent, min(99, stream.position * 100 // self._capacity))
@@ -103,19 +109,20 @@ class NfcReader:
         parts = urlsplit(lease.urls[self._slot])
         host, port = self._session.address
         # A bare host names itself by a star; a vCenter names the ESXi host, which must be reachable from here.
-        here = parts.hostname in ("*", None)
+        connection = http.client.HTTPSConnection(
+            host if parts.hostname in ("*", None) else parts.hostname,
+            port if parts.hostname in ("*", None) else parts.port or 443,
+            timeout=TIMEOUT, context=self._session.context(),
+        )  # fmt: skip
         try:
-            connection = Line(
-                host if here else str(parts.hostname), port if here else parts.port or 443,
-                self._session.context(), TIMEOUT,
-            )  # fmt: skip
+            connection.connect()
+            sock = connection.sock  # the connection forgets it once the answer has begun
+            with self._waited.on(sock):
+                connection.request("GET", parts.path)
+                answer = connection.getresponse()
         except ssl.SSLCertVerificationError as error:
+            connection.close()
             raise FerryError("vsphere.certificate", f"{parts.hostname}: {error.verify_message}") from None
-        try:
-            head = f"GET {parts.path} HTTP/1.1\r\nHost: {connection.host}\r\nConnection: close\r\n\r\n"
-            connection.sock.sendall(head.encode("ascii"))
-            answer = http.client.HTTPResponse(cast(socket.socket, connection.sock), method="GET")
-            answer.begin()
         except BaseException:
             connection.close()
             raise
@@ -124,7 +131,12 @@ class NfcReader:
             if answer.status == 404:
                 lease.lost = lease.lost or "its URL is gone"
             raise http.client.HTTPException(f"HTTP {answer.status}")
-        stream = _Stream(connection, answer)
+        try:
+            with self._waited.on(sock):
+                stream = _Stream(connection, answer, sock)
+        except BaseException:
+            connection.close()
+            raise
         if stream.vmdk.capacity != self._capacity:
             stream.close()
             raise NotServed(f"{self._slot}: the export has {stream.vmdk.capacity} bytes, the disk {self._capacity}")
@@ -145,7 +157,7 @@ class NfcReader:
         if told.sha1 and told.sha1.lower() != stream.sha1.hexdigest():
             raise BrokenVmdk("the digest of what came is not that of the host's manifest")
 
-    def _hang_up(self) -> None:
+    def _end_stream(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -154,8 +166,10 @@ class NfcReader:
 class _Stream:
     """One GET, counted and digested."""
 
-    def __init__(self, connection: Line, answer: http.client.HTTPResponse) -> None:
-        self._connection, self._answer = connection, answer
+    def __init__(
+        self, connection: http.client.HTTPSConnection, answer: http.client.HTTPResponse, sock: socket.socket
+    ) -> None:
+        self._connection, self._answer, self.sock = connection, answer, sock
         self.sha1 = hashlib.sha1(usedforsecurity=False)
         self.received = self.position = 0
         try:

@@ -95,6 +95,9 @@ class MountedFile:
                 raise NotServed(f"{self._file} ends at byte {offset + at}")
             at += count
 
+    def hang_up(self) -> None:
+        """A hard mount waits for its server, whatever we do."""
+
     def close(self) -> None:
         """Close the file."""
         descriptor, self._descriptor = self._descriptor, -1
@@ -121,6 +124,10 @@ class UnmountedFile:
             self._file.read_into(offset, buffer)
         except NfsError as error:
             raise (NotServed if error.meant else _passing)(f"{self._where}: {error}") from None
+
+    def hang_up(self) -> None:
+        """End whatever waits."""
+        self._file.hang_up()
 
     def close(self) -> None:
         """Hang up."""

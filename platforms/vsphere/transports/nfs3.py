@@ -3,13 +3,13 @@
 import contextlib
 import struct
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from disks.asking import Asked
+from disks.waiting import Waited
 from platforms.vsphere.transports.rpc import Answer, RpcConnection, RpcError, opaque
 
 PORTMAPPER, MOUNT, NFS = 100000, 100005, 100003
@@ -79,7 +79,8 @@ class NfsFile:
         self._lock = threading.Lock()
         self._idle: list[RpcConnection] = []
         self._closed = False
-        self._asked = Asked[tuple[RpcConnection, _Wanted]](lambda asked: asked[0].close())
+        self._waited = Waited()
+        self._asked = Asked[tuple[RpcConnection, _Wanted]](lambda asked: asked[0].close(), CONNECTIONS)
         self._port = export.nfs_port
         self._handle, self.size, self._most = self._tried(lambda: self._found(path))
 
@@ -111,6 +112,10 @@ class NfsFile:
 
         self._tried(read)
 
+    def hang_up(self) -> None:
+        """End whatever waits, from another thread; nothing is read any more."""
+        self._waited.hang_up()
+
     def close(self) -> None:
         """Hang up."""
         self._asked.drop()
@@ -133,7 +138,8 @@ class NfsFile:
             except OSError as error:
                 if attempt == TRIES:
                     raise NfsError(f"{type(error).__name__}: {error.strerror or error}", meant=False) from None
-            time.sleep(PAUSE * 2 ** (attempt - 1))
+            if self._waited.over.wait(PAUSE * 2 ** (attempt - 1)):
+                raise NfsError("it was hung up", meant=False)
         raise AssertionError("unreachable")
 
     def _take(self) -> RpcConnection:
@@ -144,7 +150,8 @@ class NfsFile:
 
     def _with(self, connection: RpcConnection, work: Callable[[RpcConnection], Result]) -> Result:
         try:
-            result = work(connection)
+            with self._waited.on(connection.sock):
+                result = work(connection)
         except BaseException:
             connection.close()  # answers that are still to come must not be taken for the next one's
             raise

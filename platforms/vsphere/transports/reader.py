@@ -21,6 +21,10 @@ class Reader(Protocol):
         """Fill the buffer from that offset. Raises ``vsphere.read_failed``, as :class:`NotServed` where it is meant."""
         ...
 
+    def hang_up(self) -> None:
+        """See :meth:`disks.protocols.DiskSource.hang_up`."""
+        ...
+
     def close(self) -> None:
         """Give back connections. Never raises; closing twice does nothing."""
         ...

@@ -106,7 +106,7 @@ class RpcConnection:
         self._numbers = itertools.count(int(time.time()) & 0xFFFFFF)
         who = struct.pack(">I", int(time.time())) + opaque(b"ferry") + struct.pack(">III", uid, gid, 0)
         self._who = struct.pack(">I", _AUTH_SYS) + opaque(who) + bytes(8)
-        self._sock = _connected(host, port)
+        self.sock = _connected(host, port)
 
     def call(self, procedure: int, arguments: bytes) -> Answer:
         """Ask, and wait; the answer stands behind its RPC head."""
@@ -120,12 +120,12 @@ class RpcConnection:
         """Ask without waiting; the number by which its answer is known."""
         number = next(self._numbers) & 0xFFFFFFFF
         body = struct.pack(">6I", number, 0, 2, self._program, self._version, procedure) + self._who + arguments
-        self._sock.sendall(struct.pack(">I", LAST | len(body)) + body)
+        self.sock.sendall(struct.pack(">I", LAST | len(body)) + body)
         return number
 
     def receive(self) -> tuple[int, Answer]:
         """The next answer that comes, with the number of its call."""
-        answer = Answer(self._sock)
+        answer = Answer(self.sock)
         number, kind, state = answer.word(), answer.word(), answer.word()
         if kind != 1:
             raise RpcError("that is no answer")
@@ -141,7 +141,7 @@ class RpcConnection:
 
     def close(self) -> None:
         """Hang up."""
-        self._sock.close()
+        self.sock.close()
 
 
 def _connected(host: str, port: int) -> socket.socket:

@@ -67,6 +67,10 @@ class VddkReader:
         except NbdError:
             return None
 
+    def hang_up(self) -> None:
+        """End whatever waits."""
+        self._disk.hang_up()
+
     def close(self) -> None:
         """Hang up, and end nbdkit."""
         self._disk.close()

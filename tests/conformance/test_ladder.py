@@ -1,11 +1,15 @@
 """What decides a disk's transport: the datastore and its version, locks, privileges; told per rung, and then read."""
 
+import itertools
+import socket
+
 import pytest
 
 from contracts.errors import FerryError
 from simulators.faults import FaultRule
-from tests.conformance.test_transports import frozen, lab, told
-from tests.conformance.test_vsphere_client import content, read_all
+from tests.conformance.test_transports import frozen, lab, on, told
+from tests.conformance.test_vsphere_client import client_of, content, read_all
+from tests.conformance.vsphere_lab import running_vcenter
 
 __all__ = ["lab"]
 
@@ -58,6 +62,34 @@ def test_nfs_holds_no_lock_and_its_export_comes_first_where_it_is_named(lab, tmp
 
     assert told(freeze) == [("nfs", True), *BY_FOLDER]
     assert read_all(disk) == content(simulator)
+
+
+def test_an_nfs_server_that_does_not_answer_is_waited_for_once_and_not_for_each_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("platforms.vsphere.transports.nfs3.OPENING_SECONDS", 0.2)
+    disks = [{"size_mib": 1, "datastore": "nas", "unit": unit} for unit in range(3)]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        running_vcenter(tmp_path, on("nas", disks=disks), datastores=[{"name": "nas", "type": "NFS"}]) as simulator,
+    ):
+        port = silent.getsockname()[1]
+        exports = {"nas": f"nfs://127.0.0.1/gone?nfsport={port}&mountport={port}"}
+        source = client_of(simulator, tmp_path, ca_file=tmp_path / "ca.pem", nfs=exports)
+
+        _, freeze = frozen(source)
+
+        assert len(freeze.disks) == 3
+        assert all("timed out" in disk.reason and disk.transport == "https" for disk in freeze.disks)
+        assert dialled(silent) <= 2
+
+
+def dialled(listener):
+    """How many connections wait to be accepted."""
+    listener.settimeout(0.2)
+    for count in itertools.count():
+        try:
+            listener.accept()[0].close()
+        except TimeoutError:
+            return count
 
 
 @pytest.mark.parametrize("missing", ["Datastore.Browse", "Datastore.FileManagement"])

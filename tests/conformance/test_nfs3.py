@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,15 @@ def test_an_answer_that_is_none_is_an_error_in_bounded_memory(answer, monkeypatc
 
     with pytest.raises(NfsError):
         NfsFile(Export("127.0.0.1", "/x", nfs_port=port, mount_port=port), ("file",))
+
+
+def test_a_server_that_takes_calls_and_answers_none_is_given_up_soon(monkeypatch):
+    monkeypatch.setattr("platforms.vsphere.transports.nfs3.OPENING_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port, began = silent.getsockname()[1], time.monotonic()
+
+        with pytest.raises(NfsError, match="timed out") as told:
+            NfsFile(Export("127.0.0.1", "/x", nfs_port=port, mount_port=port), ("file",))
+
+    assert not told.value.meant
+    assert time.monotonic() - began < 10

@@ -7,6 +7,7 @@ nfc     a stream of the whole disk            any datastore, through any chain; 
 """
 
 import contextlib
+import time
 from collections.abc import Mapping
 
 from contracts.errors import FerryError
@@ -22,6 +23,9 @@ from platforms.vsphere.transports.vddk import VddkReader
 
 _PASSING = ("vsphere.unreachable", "vsphere.login_refused", "vsphere.certificate", "vsphere.busy", "vm.gone")
 
+SILENT_SECONDS = 60.0
+"""An NFS server that did not answer is not asked again so soon: each disk of a frozen machine would wait for it."""
+
 
 class Ladder:
     """The transports of one source."""
@@ -29,6 +33,7 @@ class Ladder:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._leases = Leases(session)
+        self._silent: dict[str, tuple[float, str]] = {}
 
     def climb(
         self, vm: Located, disk: FrozenDisk, snapshot: str | None, stores: Mapping[str, str], *, final: bool,
@@ -51,7 +56,7 @@ class Ladder:
         store = disk.flat.removeprefix("[").partition("] ")[0]
         export = export_of(self._session.config.nfs, store) if disk.flat else None
         if disk.flat and (export is not None or stores.get(store, "").startswith("NFS")):
-            refusal = f"ferry.toml names no export of {store}" if export is None else self._why_not(vm, disk, "nfs")
+            refusal = f"ferry.toml names no export of {store}" if export is None else self._why_no_nfs(vm, disk, export)
             rungs.append(Rung(transport="nfs", usable=not refusal, reason=refusal or f"{store} is read at {export}"))
         refusal = self._why_not(vm, disk, "https") if disk.flat else disk.reason
         rungs.append(Rung(transport="https", usable=not refusal, reason=refusal or "/folder serves its base"))
@@ -101,10 +106,23 @@ class Ladder:
                 reader.read_into(0, sector)
                 reader.read_into(disk.capacity - len(sector), sector)
         except FerryError as error:
-            if isinstance(error, NotServed) or (transport == "nfs" and error.code == "vsphere.read_failed"):
+            if isinstance(error, NotServed):
                 return error.message
             raise
         return ""
+
+    def _why_no_nfs(self, vm: Located, disk: FrozenDisk, export: str) -> str:
+        """The same; a server that does not answer is told of for a while before it is asked again."""
+        until, told = self._silent.get(export, (0.0, ""))
+        if time.monotonic() < until:
+            return told
+        try:
+            return self._why_not(vm, disk, "nfs")
+        except FerryError as error:
+            if error.code != "vsphere.read_failed":
+                raise
+            self._silent[export] = time.monotonic() + SILENT_SECONDS, error.message
+            return error.message
 
     def _why_no_export(self, vm: Located, disk: FrozenDisk, snapshot: str | None) -> str:
         """Empty when a lease can be had; it is given back at once."""

@@ -1,8 +1,10 @@
 """A file on an NFSv3 export, read without mounting it (RFC 1813): portmapper, MOUNT, LOOKUP, READ."""
 
 import contextlib
+import math
 import struct
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from disks.asking import Asked
 from disks.waiting import Waited
-from platforms.vsphere.transports.rpc import Answer, RpcConnection, RpcError, opaque
+from platforms.vsphere.transports.rpc import SILENCE_SECONDS, Answer, RpcConnection, RpcError, opaque
 
 PORTMAPPER, MOUNT, NFS = 100000, 100005, 100003
 CONNECTIONS = 4
@@ -19,6 +21,8 @@ LEAST_READ = 4096
 TRIES = 5
 PAUSE = 0.2
 """Seconds before the second try, doubled each time."""
+OPENING_SECONDS = 5.0
+"""For one answer, and for all tries, while a file is opened: a machine is frozen or off meanwhile, and others serve."""
 _ATTRIBUTES = 84
 _REGULAR = 1
 _JUKEBOX, _IO = 10008, 5
@@ -82,7 +86,8 @@ class NfsFile:
         self._waited = Waited()
         self._asked = Asked[tuple[RpcConnection, _Wanted]](lambda asked: asked[0].close(), CONNECTIONS)
         self._port = export.nfs_port
-        self._handle, self.size, self._most = self._tried(lambda: self._found(path))
+        until = time.monotonic() + OPENING_SECONDS
+        self._handle, self.size, self._most = self._tried(lambda: self._found(path), until)
 
     def ask(self, offset: int, length: int) -> None:
         """Send the READs; what goes wrong with them shows when they are read."""
@@ -125,18 +130,18 @@ class NfsFile:
         for each in idle:
             each.close()
 
-    def _tried(self, work: Callable[[], Result]) -> Result:
+    def _tried(self, work: Callable[[], Result], until: float = math.inf) -> Result:
         for attempt in range(1, TRIES + 1):
             try:
                 return work()
             except RpcError as error:
-                if error.meant or attempt == TRIES:
+                if error.meant or attempt == TRIES or time.monotonic() > until:
                     raise NfsError(str(error), meant=error.meant) from None
             except NfsError as error:
-                if error.meant or attempt == TRIES:
+                if error.meant or attempt == TRIES or time.monotonic() > until:
                     raise
             except OSError as error:
-                if attempt == TRIES:
+                if attempt == TRIES or time.monotonic() > until:
                     raise NfsError(f"{type(error).__name__}: {error.strerror or error}", meant=False) from None
             if self._waited.over.wait(PAUSE * 2 ** (attempt - 1)):
                 raise NfsError("it was hung up", meant=False)
@@ -162,8 +167,9 @@ class NfsFile:
         connection.close()
         return result
 
-    def _dial(self, port: int, program: int, version: int) -> RpcConnection:
-        return RpcConnection(self._export.host, port, program, version, uid=self._export.uid, gid=self._export.gid)
+    def _dial(self, port: int, program: int, version: int, *, silence: float = SILENCE_SECONDS) -> RpcConnection:
+        export = self._export
+        return RpcConnection(export.host, port, program, version, uid=export.uid, gid=export.gid, silence=silence)
 
     def _found(self, path: Sequence[str]) -> tuple[bytes, int, int]:
         """The file's handle, its size, and how much one READ may ask for."""
@@ -193,10 +199,13 @@ class NfsFile:
             answer.end()
             return found, size, max(LEAST_READ, min(MOST_READ, most))
 
-        return self._with(self._take(), look)
+        connection = self._dial(self._port, NFS, 3, silence=OPENING_SECONDS)
+        opened = self._with(connection, look)
+        connection.sock.settimeout(SILENCE_SECONDS)
+        return opened
 
     def _ask_port(self, program: int) -> int:
-        with contextlib.closing(self._dial(111, PORTMAPPER, 2)) as connection:
+        with contextlib.closing(self._dial(111, PORTMAPPER, 2, silence=OPENING_SECONDS)) as connection:
             port = connection.call(3, struct.pack(">4I", program, 3, 6, 0)).word()
         if not 0 < port < 65536:
             raise NfsError(
@@ -205,7 +214,7 @@ class NfsFile:
         return port
 
     def _mounted(self, port: int) -> bytes:
-        with contextlib.closing(self._dial(port, MOUNT, 3)) as connection:
+        with contextlib.closing(self._dial(port, MOUNT, 3, silence=OPENING_SECONDS)) as connection:
             answer = connection.call(1, opaque(self._export.path.encode()))
             _check(answer.word(), self._export.path)
             return answer.opaque(64)

@@ -101,12 +101,16 @@ class Answer:
 class RpcConnection:
     """One program of one server; used by one thread at a time."""
 
-    def __init__(self, host: str, port: int, program: int, version: int, *, uid: int = 0, gid: int = 0) -> None:
+    def __init__(
+        self, host: str, port: int, program: int, version: int, *, uid: int = 0, gid: int = 0,
+        silence: float = SILENCE_SECONDS,
+    ) -> None:  # fmt: skip
         self._program, self._version = program, version
         self._numbers = itertools.count(int(time.time()) & 0xFFFFFF)
         who = struct.pack(">I", int(time.time())) + opaque(b"ferry") + struct.pack(">III", uid, gid, 0)
         self._who = struct.pack(">I", _AUTH_SYS) + opaque(who) + bytes(8)
-        self.sock = _connected(host, port)
+        self.sock = _connected(host, port, min(CONNECT_SECONDS, silence))
+        self.sock.settimeout(silence)
 
     def call(self, procedure: int, arguments: bytes) -> Answer:
         """Ask, and wait; the answer stands behind its RPC head."""
@@ -144,16 +148,16 @@ class RpcConnection:
         self.sock.close()
 
 
-def _connected(host: str, port: int) -> socket.socket:
+def _connected(host: str, port: int, patience: float) -> socket.socket:
     """From a port below 1024 where we may: exports are "secure" by default."""
     if os.geteuid() == 0:
         for own in _some_ports():
             try:
-                return _ready(socket.create_connection((host, port), CONNECT_SECONDS, source_address=("", own)))
+                return _ready(socket.create_connection((host, port), patience, source_address=("", own)))
             except OSError as error:
                 if error.errno not in (98, 99, 13, 1):  # EADDRINUSE, EADDRNOTAVAIL, EACCES, EPERM
                     raise
-    return _ready(socket.create_connection((host, port), CONNECT_SECONDS))
+    return _ready(socket.create_connection((host, port), patience))
 
 
 def _some_ports() -> Iterator[int]:
@@ -161,7 +165,6 @@ def _some_ports() -> Iterator[int]:
 
 
 def _ready(sock: socket.socket) -> socket.socket:
-    sock.settimeout(SILENCE_SECONDS)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock

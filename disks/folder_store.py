@@ -24,7 +24,8 @@ class FolderStore:
     """A folder that all workers of one queue share.
 
     Raises:
-        FerryError: ``store.unwritable`` when the folder cannot be made or read.
+        FerryError: ``store.unwritable`` when the folder cannot be made or read; ``store.damaged`` when it does not
+            tell its id.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,7 +55,10 @@ class FolderStore:
                 pass
             finally:
                 draft.unlink()
-        return str(json.loads(file.read_text())["id"])
+        try:
+            return str(json.loads(file.read_text())["id"])
+        except (ValueError, KeyError, TypeError):
+            raise FerryError("store.damaged", f"{file} does not tell the store's id") from None
 
 
 class FolderShelf:
@@ -76,7 +80,8 @@ class FolderShelf:
                 size = os.fstat(descriptor).st_size
                 if size and os.pread(descriptor, 1, size - 1) != b"\n":
                     line = b"\n" + line
-                os.write(descriptor, line)
+                while line:  # a disk that is almost full takes a part, and refuses the rest
+                    line = line[os.write(descriptor, line) :]
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -121,7 +126,9 @@ class FolderCells:
         """Write each piece at its place; durable when this returns."""
         with _told(self._file):
             for at, piece in pieces:
-                os.pwrite(self._descriptor, piece, HEADER + at)
+                while piece:
+                    written = os.pwrite(self._descriptor, piece, HEADER + at)
+                    at, piece = at + written, piece[written:]
             os.fsync(self._descriptor)
 
     def close(self) -> None:

@@ -4,19 +4,24 @@ Source: the S3 API's conditional writes, ``If-None-Match: *`` and ``If-Match: <e
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, SSLError
 from botocore.exceptions import ConnectionError as ConnectionFailed
 
 from contracts.config import S3Config
 from contracts.errors import FerryError
 from platforms.secrets import resolve
 
-TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+TAKEN = {"PreconditionFailed", "412"}
+UNDECIDED = {"ConditionalRequestConflict", "OperationAborted", "409"}
+"""Another write of that object is under way, such as an earlier try of our own: to be asked again (S3 API)."""
+PAUSE, CONFLICTS = 0.1, 6
+"""Seconds before it is asked again, doubled each time, and how often: six seconds in all."""
 ABSENT = {"NoSuchKey", "NotFound", "404"}
 PASSING = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "RequestTimeTooSkewed"}
 GET_AT_ONCE = 256 << 20
@@ -100,17 +105,26 @@ class Bucket:
                     yield each["Key"][len(self._prefix) :]
 
     def _on_condition(self, key: str, content: bytes, **condition: str) -> str | None:
-        with self._told():
-            try:
-                answer = self._client.put_object(Bucket=self._name, Key=self._prefix + key, Body=content, **condition)
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in TAKEN | ABSENT:
-                    raise
-            else:
-                return str(answer["ETag"])
-        # A try whose answer was lost is tried again by the library, and then meets what it has put itself.
-        found = self.get(key)
-        return found[1] if found is not None and found[0] == content else None
+        for attempt in range(CONFLICTS):
+            with self._told():
+                try:
+                    answer = self._client.put_object(
+                        Bucket=self._name, Key=self._prefix + key, Body=content, **condition
+                    )
+                except ClientError as error:
+                    code = error.response["Error"]["Code"]
+                    if code not in TAKEN | ABSENT | UNDECIDED:
+                        raise
+                else:
+                    return str(answer["ETag"])
+            # A try whose answer was lost is tried again by the library, and then meets what it has put itself.
+            found = self.get(key)
+            if found is not None and found[0] == content:
+                return found[1]
+            if code not in UNDECIDED:
+                return None
+            time.sleep(PAUSE * 2**attempt)
+        raise FerryError("store.unreachable", f"{self.where}{key}: it is being written by somebody else all the time")
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -120,7 +134,7 @@ class Bucket:
             answer = error.response
             passing = answer["Error"]["Code"] in PASSING or answer["ResponseMetadata"].get("HTTPStatusCode", 0) >= 500
             raise FerryError("store.unreachable" if passing else "store.unwritable", f"{self.where}: {error}") from None
-        except (HTTPClientError, ConnectionFailed) as error:  # the library has tried five times
+        except (HTTPClientError, ConnectionFailed, IncompleteReadError) as error:  # the library has tried five times
             trust = isinstance(error, SSLError)
             raise FerryError("store.unwritable" if trust else "store.unreachable", f"{self.where}: {error}") from None
         except (BotoCoreError, ValueError) as error:

@@ -1,10 +1,12 @@
 """The promises of a store, in a folder and in a bucket of a real S3 server; and a migration whose store is a bucket."""
 
+import http.server
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from contracts.config import S3Config
 from contracts.errors import FerryError
 from disks.folder_store import FolderStore
 from disks.journal import Journal
@@ -12,6 +14,7 @@ from disks.manifest import BLOCK, Manifest, digest_of
 from platforms.s3.bucket import Bucket
 from platforms.s3.cells import SHARD
 from platforms.s3.store import GROUP, S3Store
+from simulators.authority import Authority
 from tests.conformance.one_migration import MIB, one_migration
 from tests.conformance.s3_server import running_s3
 
@@ -192,6 +195,75 @@ def test_a_store_that_does_not_answer_is_asked_again_later(tmp_path):
         gone.start()
         shelf(store).append(b"line\n")
         assert shelf(store).journal() == b"line\n"
+
+
+@pytest.fixture
+def scripted(tmp_path, monkeypatch):
+    """A store that answers what it is told to: what no server that runs here can be brought to say."""
+    asked, answers = [], []
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked.append(self.command)
+            status, body, length = answers.pop(0)
+            self.send_response(status)
+            self.send_header("ETag", '"e"')
+            self.send_header("Content-Length", str(length or len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = length > len(body)
+
+        do_GET = do_PUT = answer  # noqa: N815
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    context = Authority(tmp_path).server_context("127.0.0.1")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setattr("platforms.s3.bucket.PAUSE", 0.001)
+    where = f"https://127.0.0.1:{server.server_address[1]}"
+    yield Bucket(S3Config(bucket="b", endpoint=where, ca_file=tmp_path / "ca.pem")), asked, answers
+    server.shutdown()
+    server.server_close()
+
+
+CONFLICT = (409, b"<Error><Code>ConditionalRequestConflict</Code></Error>", 0)
+NO_KEY = (404, b"<Error><Code>NoSuchKey</Code></Error>", 0)
+
+
+def test_a_line_that_is_just_being_written_is_asked_for_again_and_no_damage(scripted):
+    bucket, asked, answers = scripted
+    answers += [CONFLICT, NO_KEY, (200, b"", 0)]
+
+    assert bucket.create("journal/0", b"line") == '"e"'
+    assert asked == ["PUT", "GET", "PUT"]
+
+
+def test_a_line_that_is_being_written_all_the_time_is_tried_again_later(scripted):
+    bucket, _, answers = scripted
+    answers += [CONFLICT, NO_KEY] * 20
+
+    with pytest.raises(FerryError) as told:
+        bucket.create("journal/0", b"line")
+
+    assert told.value.code == "store.unreachable"
+
+
+def test_an_object_that_is_cut_short_is_asked_for_again_later(scripted):
+    bucket, _, answers = scripted
+    answers += [(200, b"half", 100)] * 20
+
+    with pytest.raises(FerryError) as told:
+        bucket.get("manifest")
+
+    assert told.value.code == "store.unreachable"
 
 
 async def test_a_migration_whose_store_is_a_bucket_is_cut_goes_on_and_is_proven(server, tmp_path):

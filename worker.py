@@ -19,6 +19,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfigProfile
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -31,6 +32,7 @@ from activities.target import TargetActivities
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
 from contracts.config import Config, StoreConfig, TemporalConfig, config_path, load_config
+from contracts.error_catalogue import entry
 from contracts.errors import FerryError
 from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
 from disks.folder_store import FolderStore
@@ -182,13 +184,16 @@ def main() -> int:
             raise FerryError("config.invalid", "no ferry.toml: name it with --config or FERRY_CONFIG")
         asyncio.run(serve(load_config(path)))
     except FerryError as error:
-        print(f"error[{error.code}]: {error.message}", file=sys.stderr, flush=True)
+        known = entry(error.code)
+        told = f"error[{error.code}]: {error.message}\n  meaning: {known.meaning}\n  to do:   {known.action}"
+        print(told, file=sys.stderr, flush=True)
         return 1
     return 0
 
 
 def _speak_json_unless_on_a_terminal() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("temporalio.activity").addFilter(_not_told_yet)
     if not sys.stderr.isatty():
         structlog.configure(
             processors=[
@@ -198,6 +203,11 @@ def _speak_json_unless_on_a_terminal() -> None:
             ],
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
+
+
+def _not_told_yet(record: logging.LogRecord) -> bool:
+    """A step that failed with a code has said so itself (activities/running.py), and without a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ApplicationError))
 
 
 if __name__ == "__main__":

@@ -116,8 +116,9 @@ class Story:
         self.set(errand=errand, preflight=found, was_on=machine.power is Power.ON)
         blockers = [check for check in found.checks if check.severity == "blocker"]
         if blockers:
-            told = "; ".join(f"{check.code}: {check.message}" for check in blockers)
-            raise StepFailed("preflight.blocked" if len(blockers) > 1 else blockers[0].code, told)
+            if len(blockers) == 1:
+                raise StepFailed(blockers[0].code, blockers[0].message)
+            raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
         self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
         self.enter(Phase.SHELL)
         self.will_undo(UndoStep.RELEASE_SOURCE)

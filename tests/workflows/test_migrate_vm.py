@@ -205,6 +205,7 @@ async def test_blockers_end_it_before_anything_is_touched(migration):
         await migration.report()
 
     assert failed.value.cause.type == "preflight.rdm_disk"
+    assert failed.value.cause.message == "scsi0:1", "its code is told beside it, once"
     assert migration.steps.said == ["preflight"]
 
 

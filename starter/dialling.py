@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn, TypeVar
 
 import typer
@@ -39,7 +40,7 @@ def goes_on(vm: str) -> NoReturn:
     Raises:
         typer.Exit: always, with 130.
     """
-    say(f"\nthe migration goes on; watch it with `ferry status {vm} --watch`")
+    say(f"\nthe migration goes on; watch it with `ferry status {quote(vm)} --watch`")
     raise typer.Exit(INTERRUPTED)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from shlex import quote
 from typing import Any
 
 from contracts.errors import ExitCode, FerryError
@@ -108,9 +109,9 @@ class Seen:
     @property
     def next_command(self) -> str:
         """What an operator would type now; empty where there is nothing to do but wait."""
-        name = short_name(self.workflow)
+        name = quote(short_name(self.workflow))
         if self.over:
-            return "" if self.outcome == "done" else f"ferry start {self.vm}"
+            return "" if self.outcome == "done" else f"ferry start {quote(self.vm)}"
         if self.status is not None and self.status.needs_human:
             return f"ferry retry {name}"
         if self.status is not None and self.status.paused:

@@ -1,5 +1,6 @@
 """`ferry approve`: a human's yes to the cutover, after seeing the facts (promise 8)."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,4 +54,4 @@ def approve(
 
     ack = dial(config, work)
     put(ack, output, lambda: ack.message or "approved")
-    say(f"watch it with `ferry status {vm} --watch`")
+    say(f"watch it with `ferry status {quote(vm)} --watch`")

@@ -1,5 +1,6 @@
 """`ferry cancel`: Temporal's own cancel, after saying what it will do."""
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from starter.options import Config, OutputAs, Source, Vm, Yes
@@ -41,7 +42,7 @@ def cancel(
     put({"workflow_id": seen.workflow, "cancel_requested": True}, output, lambda: f"cancel asked of {seen.workflow}")
     if seen.silence is not None:
         say(f"it takes effect when a worker runs again ({seen.silence.code})")
-    say(f"watch it with `ferry status {vm} --watch`")
+    say(f"watch it with `ferry status {quote(vm)} --watch`")
 
 
 def what_will_happen(seen: "Seen") -> str:

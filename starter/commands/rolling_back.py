@@ -1,5 +1,6 @@
 """`ferry rollback`: back to the source, from the cutover on."""
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from starter.options import Config, Note, OutputAs, Source, Vm, Who, Yes
@@ -43,7 +44,7 @@ def rollback(
 
     ack = dial(config, work)
     put(ack, output, lambda: ack.message or "rolling back")
-    say(f"watch it with `ferry status {vm} --watch`")
+    say(f"watch it with `ferry status {quote(vm)} --watch`")
 
 
 def what_is_lost(status: "Status") -> str:

@@ -1,6 +1,7 @@
 """`ferry start`: begin a migration, and wait for it if asked."""
 
 from enum import StrEnum
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -144,7 +145,7 @@ async def _start(client: "Client", request: "MigrateVmRequest", begun: list[str]
         "target": request.target,
     }
     put(started, output, lambda: handle.id)
-    say(f"started; watch it with `ferry status {request.vm} --watch`")
+    say(f"started; watch it with `ferry status {quote(request.vm)} --watch`")
     return 0
 
 

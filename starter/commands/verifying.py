@@ -1,5 +1,6 @@
 """`ferry verify`: the proofs of a finished migration, made again."""
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -40,7 +41,7 @@ def verify(vm: Vm, source: Source = None, output: OutputAs = Output.TABLE, confi
     try:
         report = dial(config, work)
     except KeyboardInterrupt:
-        say(f"\nthe proofs go on; say `ferry verify {vm}` again to wait for them")
+        say(f"\nthe proofs go on; say `ferry verify {quote(vm)}` again to wait for them")
         raise typer.Exit(INTERRUPTED) from None
     put(report, output, lambda: verification_view(report))
     raise typer.Exit(ExitCode.DONE if report.holds else ExitCode.VERIFICATION_FAILED)

@@ -258,3 +258,10 @@ def test_a_copy_is_never_said_to_be_whole_before_it_is(done: int, told: str) -> 
 )
 def test_what_to_type_for_a_workflow_is_as_short_as_it_can_be(workflow: str, name: str) -> None:
     assert short_name(workflow) == name
+
+
+def test_what_to_type_can_be_pasted_whatever_the_vm_is_called() -> None:
+    told = status(vm="web 01 (old)", phase=Phase.AWAITING_APPROVAL)
+    waiting = Seen("migrate/vc/web 01 (old)", Execution.RUNNING, phase=told.phase.value, status=told)
+
+    assert waiting.next_command == "ferry approve 'web 01 (old)'"

@@ -29,10 +29,10 @@ class SourceProofs:
         return self._read(order, manifest, cut, meter)
 
     def beside_checksum(
-        self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter
+        self, order: ProofOrder, manifest: Manifest, cut: threading.Event, meter: Meter, asker: str
     ) -> tuple[Finding, str, ProofReport]:
         """The source's finding, how it was read, and what the pool's checksum tells of the target."""
-        checksum = self._systems.target(order.errand.target).checksum(order.snapshot_vdi, order.errand)
+        checksum = self._systems.target(order.errand.target).checksum(order.snapshot_vdi, order.errand, asker)
         md5 = Md5()
         try:
             finding, method = self._read(order, manifest, cut, meter, md5, checksum.look)

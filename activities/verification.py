@@ -55,11 +55,12 @@ class VerificationActivities:
     async def prove_by_checksum(self, order: ProofOrder) -> BothProofs:
         """Both at once, where the pool lets nobody read: its own checksum beside that of the source, read in full."""
         sent: list[ProofReport] = []
+        asker = activity.info().workflow_run_id  # `ferry verify` is another one: it wants the target as it is now
 
         def prove(
             _: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter
         ) -> tuple[Finding, str]:
-            finding, method, report = self._at_source.beside_checksum(order, manifest, cut, meter)
+            finding, method, report = self._at_source.beside_checksum(order, manifest, cut, meter, asker)
             sent.append(report)
             return finding, method
 

@@ -218,6 +218,6 @@ class Target(Protocol):
         """The stored content of a VDI or snapshot VDI; ``blocks`` raises ``NotOffered`` where no form is served."""
         ...
 
-    def checksum(self, vdi: str, errand: Errand) -> Checksum:
+    def checksum(self, vdi: str, errand: Errand, asker: str) -> Checksum:
         """Have the pool compute the MD5 of a VDI or snapshot VDI, which nobody can stop."""
         ...

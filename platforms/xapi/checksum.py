@@ -10,7 +10,7 @@ from platforms.xapi import tasks
 from platforms.xapi.connection import Connection
 from platforms.xapi.faults import XapiFailure
 from platforms.xapi.lookup import Record, vdi_ref
-from platforms.xapi.marks import TASK_CHECKSUM
+from platforms.xapi.marks import TASK_ASKER, TASK_CHECKSUM
 
 FIRST_LOOK, LOOK_SECONDS = 0.2, 5.0
 TRIES = 3
@@ -20,10 +20,14 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class VdiChecksum:
-    """A :class:`disks.protocols.Checksum`. One that an earlier attempt asked for is waited for instead of a second."""
+    """A :class:`disks.protocols.Checksum`. One that an earlier attempt asked for is waited for instead of a second.
 
-    def __init__(self, api: Connection, vdi: str, errand: Errand) -> None:
-        self._api, self._vdi, self._errand = api, vdi, errand
+    Args:
+        asker: who the attempts are of. What others have asked for tells of the VDI as it was then, and is never used.
+    """
+
+    def __init__(self, api: Connection, vdi: str, errand: Errand, asker: str) -> None:
+        self._api, self._vdi, self._errand, self._asker = api, vdi, errand, asker
         self.virtual_size = int(api.call("VDI.get_virtual_size", vdi_ref(api, vdi)))
         self._next, self._wait, self._tries = 0.0, FIRST_LOOK, 0
         self._answer: str | None = None
@@ -55,14 +59,15 @@ class VdiChecksum:
             tasks.destroy(self._api, self._task)
 
     def _found(self) -> str | None:
-        return next(
-            (
-                ref
-                for ref, record in tasks.ours(self._api, self._errand.migration).items()
-                if record["other_config"].get(TASK_CHECKSUM) == self._vdi and record["status"] in ("pending", "success")
-            ),
-            None,
-        )
+        found: str | None = None
+        for ref, record in tasks.ours(self._api, self._errand.migration).items():
+            if record["other_config"].get(TASK_CHECKSUM) != self._vdi:
+                continue
+            if record["other_config"].get(TASK_ASKER) == self._asker and record["status"] in ("pending", "success"):
+                found = ref
+            elif record["status"] not in tasks.UNENDED:
+                tasks.destroy(self._api, ref)
+        return found
 
     def _begin(self) -> str:
         self._tries += 1
@@ -71,6 +76,7 @@ class VdiChecksum:
             OwnerKey.MIGRATION.value: self._errand.migration,
             OwnerKey.WORKFLOW.value: self._errand.workflow,
             TASK_CHECKSUM: self._vdi,
+            TASK_ASKER: self._asker,
         }
         self._api.call("task.set_other_config", task, marks)
         return task

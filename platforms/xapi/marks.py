@@ -21,8 +21,8 @@ BASE_KEY = "ferry.base"
 """Of a snapshot VDI: it was taken to be read back while the source runs, and goes when the target has started."""
 TASK_VDI, TASK_DISK, TASK_RANGE, TASK_WRITER = "ferry.vdi", "ferry.disk", "ferry.range", "ferry.writer"
 """Of a task (SAFETY 13)."""
-TASK_CHECKSUM = "ferry.checksum"
-"""Of a task: uuid of the VDI whose checksum it computes."""
+TASK_CHECKSUM, TASK_ASKER = "ferry.checksum", "ferry.asker"
+"""Of a task: uuid of the VDI whose checksum it computes, and the workflow's run that asked for it."""
 
 
 def as_other_config(mark: OwnerMark) -> dict[str, str]:

@@ -136,6 +136,6 @@ class XapiTarget:
         """The stored content of a VDI or snapshot VDI."""
         return VdiReadBack(self._api, vdi, errand)
 
-    def checksum(self, vdi: str, errand: Errand) -> VdiChecksum:
+    def checksum(self, vdi: str, errand: Errand, asker: str) -> VdiChecksum:
         """The MD5 of a VDI, computed by the pool."""
-        return VdiChecksum(self._api, vdi, errand)
+        return VdiChecksum(self._api, vdi, errand, asker)

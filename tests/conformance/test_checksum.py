@@ -140,11 +140,11 @@ async def test_a_checksum_that_goes_on_is_found_again_and_shows_that_it_lives(tm
         await copied(migration)
         snapshot = snapshot_of(migration)
         migration.pool.faults.add(FaultRule(method="VDI.checksum!", action="slow", argument=4 * MIB))
-        first = migration.target.checksum(snapshot, migration.errand)
+        first = migration.target.checksum(snapshot, migration.errand, "run")
         assert first.look() is None
         first.close()
 
-        second = migration.target.checksum(snapshot, migration.errand)
+        second = migration.target.checksum(snapshot, migration.errand, "run")
         with pytest.raises(FerryError, match="still computes") as busy:
             migration.target.finish(migration.shell.vm, migration.errand)
         assert busy.value.code == "xapi.busy"
@@ -162,12 +162,27 @@ async def test_a_checksum_that_goes_on_is_found_again_and_shows_that_it_lives(tm
         migration.target.finish(migration.shell.vm, migration.errand)
 
 
+async def test_a_checksum_that_another_run_asked_for_tells_of_then_and_is_not_used(tmp_path: Path) -> None:
+    with one_migration(tmp_path) as migration:
+        await copied(migration)
+        snapshot = snapshot_of(migration)
+        before = migration.target.checksum(snapshot, migration.errand, "a `ferry verify` that was called off")
+        while not any(each["status"] == "success" for each in migration.pool.db.all("task").values()):
+            await asyncio.sleep(0.05)
+        shut(migration)
+        migration.pool.flip(snapshot, 3 * MIB + 77)
+
+        assert not (await migration.by_checksum(snapshot)).sent.holds
+        assert not migration.pool.db.all("task")
+        before.close()
+
+
 async def test_the_pool_answers_others_while_it_computes(tmp_path: Path) -> None:
     with one_migration(tmp_path) as migration:
         await copied(migration)
         snapshot = snapshot_of(migration)
         migration.pool.faults.add(FaultRule(method="VDI.checksum!", action="slow", argument=8 * MIB))
-        pending = migration.target.checksum(snapshot, migration.errand)
+        pending = migration.target.checksum(snapshot, migration.errand, "run")
         began = time.monotonic()
 
         migration.target.facts(None)

@@ -55,7 +55,7 @@ class VerificationActivities:
     async def prove_by_checksum(self, order: ProofOrder) -> BothProofs:
         """Both at once, where the pool lets nobody read: its own checksum beside that of the source, read in full."""
         sent: list[ProofReport] = []
-        asker = activity.info().workflow_run_id  # `ferry verify` is another one: it wants the target as it is now
+        asker = activity.info().workflow_run_id or ""  # `ferry verify` is another one: it wants the target as it is now
 
         def prove(
             _: ProofOrder, ledger: Ledger, manifest: Manifest, cut: threading.Event, meter: Meter

@@ -33,12 +33,15 @@ class FrozenVsphereDisk:
         self._left = list(disk.usable)
         self._given_up: list[str] = []
         self._reader: Reader | None = None
+        self._hung_up = False
         self._open()
 
     def _open(self) -> None:
         while True:
             try:
                 self._reader = self._ladder.open(self._vm, self._freeze, self._disk, self._left[0])
+                if self._hung_up:  # while it was being opened
+                    self._reader.hang_up()
                 return
             except FerryError as error:
                 if not self._give_up(error):
@@ -123,6 +126,7 @@ class FrozenVsphereDisk:
 
     def hang_up(self) -> None:
         """See the protocol."""
+        self._hung_up = True
         reader = self._reader
         if reader is not None:
             reader.hang_up()

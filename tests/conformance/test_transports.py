@@ -2,6 +2,7 @@
 
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -198,6 +199,41 @@ def test_disks_of_one_machine_share_a_lease(tmp_path):
 
         assert simulator.counted()["leases"]["begun"] == begun + 1
         assert simulator.counted()["leases"]["held"] == 0
+
+
+def test_a_lease_that_is_long_in_coming_keeps_nobody_from_that_of_another_machine(tmp_path):
+    other = {**on("vsan1"), "name": "web02", "nics": []}
+    with running_vcenter(tmp_path, on("vsan1"), other) as simulator, ThreadPoolExecutor(1) as apart:
+        source = client_of(simulator, tmp_path)
+        opened = []
+        for name in ("web01", "web02"):
+            machine = source.machine(name)
+            source.claim(machine.machine_id, MARK)
+            freeze = source.freeze(machine.machine_id, ERRAND, 1, final=False)
+            opened.append((machine.machine_id, freeze, machine.disks[0].disk_id))
+        simulator.faults.add(FaultRule("ExportSnapshot", delay=4.0))
+        slow = apart.submit(source.open_disk, *opened[0])
+        while not simulator.faults.listed()[0]["struck"]:
+            time.sleep(0.02)
+
+        began = time.monotonic()
+        source.open_disk(*opened[1]).close()
+        took = time.monotonic() - began
+        slow.result().close()
+
+    assert took < 3.0
+
+
+def test_what_is_opened_after_a_cut_is_hung_up_as_well(lab):
+    _, source = lab("nfs1")
+    machine, freeze = frozen(source)
+    disk = source.open_disk(machine.machine_id, freeze, machine.disks[0].disk_id)
+    disk.hang_up()
+
+    assert disk.step_down(FerryError("vsphere.read_failed", "it was hung up"))
+    with pytest.raises(FerryError, match="hung up"):
+        disk.read_into(0, memoryview(bytearray(512)))
+    disk.close()
 
 
 def test_an_export_that_lacks_the_disk_is_given_back(lab, monkeypatch):

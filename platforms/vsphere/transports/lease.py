@@ -121,17 +121,23 @@ class Leases:
         self._session = session
         self._lock = threading.Lock()
         self._held: dict[tuple[str, str | None], tuple[Lease, int]] = {}
+        self._turns: dict[str, threading.Lock] = {}
+        """By machine: one lease that takes minutes to be ready keeps nobody from those of other machines."""
 
     def take(self, vm: Located, snapshot: str | None) -> Lease:
         """The lease of that freeze, begun if need be; give it back."""
         key = (vm.ref._moId, snapshot)
         with self._lock:
-            held = self._held.get(key)
-            if held is not None and not held[0].lost:
-                self._held[key] = (held[0], held[1] + 1)
-                return held[0]
+            turn = self._turns.setdefault(vm.ref._moId, threading.Lock())
+        with turn:
+            with self._lock:
+                held = self._held.get(key)
+                if held is not None and not held[0].lost:
+                    self._held[key] = (held[0], held[1] + 1)
+                    return held[0]
             lease = Lease(self._session, vm, snapshot)
-            self._held[key] = (lease, 1)
+            with self._lock:
+                self._held[key] = (lease, 1)
             return lease
 
     def give_back(self, lease: Lease, *, complete: bool) -> None:

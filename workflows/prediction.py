@@ -10,6 +10,8 @@ SHUTDOWN = 20.0
 """Seconds for a guest to shut down: Linux takes 5 to 20; Windows with updates takes what it takes."""
 START = 10.0
 """Seconds for marks, snapshot and start on the pool."""
+UNKNOWN_RATE = 100 << 20
+"""Bytes a second where no pass has sent anything yet."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ def predict(
     *,
     read_back: bool = False,
     difference: bool = False,
+    raw: int = 0,
 ) -> Prediction:
     """From what the passes took so far: the final delta is like the last one, the read-back like the first pass.
 
@@ -35,12 +38,15 @@ def predict(
         allocated: bytes of all disks that hold data.
         read_back: all disks were read back whole while the source ran, so that only what was sent since is due.
         difference: and that is told by the difference to what was read then, in whole blocks of a VHD.
+        raw: bytes of the disks that are too large for a VHD: they are read back with all their holes.
     """
     whole = [each for each in passes if each.complete]
     last = whole[-1].seconds if whole else 0.0
     rate = max((each.bytes_sent / each.seconds for each in whole if each.seconds > 0), default=0.0)
     base = SHUTDOWN + START + last
     proof = allocated / rate if rate > 0 else 0.0
+    if raw:
+        proof += raw / (rate or UNKNOWN_RATE)
     if base + proof <= budget.total_seconds():
         return Prediction(timedelta(seconds=base + proof), "whole")
     # Whatever came since the whole disk was read back is like two of the last pass, the final one among them.

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Undo, UndoStep
     from contracts.names import Attribute, Phase
     from contracts.steps import (
+        VHD_MOST,
         Errand,
         FenceJournal,
         Preflight,
@@ -160,9 +161,12 @@ class Story:
         state = self.state
         between = state.proofs_between
         read_back = bool(between) and all(each.holds and each.made for each in between)
+        raw = sum(disk.capacity for disk in self.shell.disks if disk.capacity > VHD_MOST)
+        if raw and not workflow.patched("read-back-raw"):
+            raw = 0
         return predict(
             state.passes, state.bytes_allocated, self.request.downtime_budget,
-            read_back=read_back, difference=bool(state.bases),
+            read_back=read_back, difference=bool(state.bases), raw=raw,
         )  # fmt: skip
 
     @property

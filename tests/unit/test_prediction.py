@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from contracts.migration import PassSummary
 from workflows.prediction import SHUTDOWN, START, predict
 
@@ -20,6 +22,17 @@ def seconds(prediction):
 
 def test_a_small_disk_is_proven_whole_before_the_start():
     assert predict((FIRST, delta(2)), 1 * GIB, timedelta(minutes=5)).proof == "whole"
+
+
+@pytest.mark.parametrize("first", [FIRST, PassSummary(pass_no=1, kind="initial", bytes_sent=0, seconds=1)])
+def test_a_disk_too_large_for_a_vhd_is_read_back_with_its_holes_which_takes_hours(first):
+    passes, tib = (first, delta(2, sent=0)), 1 << 40
+
+    assert predict(passes, 1 * GIB, timedelta(hours=8), raw=3 * tib).proof is None
+    prediction = predict(passes, 1 * GIB, timedelta(hours=10), raw=3 * tib)
+
+    assert prediction.proof == "whole"
+    assert prediction.downtime > timedelta(hours=8)
 
 
 def test_a_large_disk_is_not_unless_it_was_read_back_while_the_source_ran():

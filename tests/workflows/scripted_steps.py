@@ -67,6 +67,7 @@ class ScriptedSteps:
         self.proof_holds = True
         self.reads_between = self.hold_target_proof = False
         self.tells_differences, self.serves_exports = False, True
+        self.capacity = 1 << 30
         self.allocated = 1 << 20
         self.proofs_that_differ = 0
         """The next proofs of the target do not hold; those after them do."""
@@ -108,7 +109,7 @@ class ScriptedSteps:
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
             memory=1 << 30, tools_running=True, read_only=self.read_only,
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
-            disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=1 << 30),),
+            disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity),),
         )  # fmt: skip
 
     @activity.defn
@@ -143,8 +144,8 @@ class ScriptedSteps:
     async def make_shell(self, order: ShellOrder) -> Shell:
         self._do("make_shell", order)
         disk = ShellDisk(
-            disk_id=DISK, slot="scsi0:0", vdi="vdi-1", userdevice="0", capacity=1 << 30, virtual_size=1 << 30,
-            prezeroed=True,
+            disk_id=DISK, slot="scsi0:0", vdi="vdi-1", userdevice="0", capacity=self.capacity,
+            virtual_size=self.capacity, prezeroed=True,
         )  # fmt: skip
         return Shell(vm="shell-1", disks=(disk,))
 
@@ -156,7 +157,9 @@ class ScriptedSteps:
     @activity.defn
     async def freeze(self, order: FreezeOrder) -> Freeze:
         self._do("freeze", order)
-        frozen = FrozenDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=1 << 30, change_id=str(order.pass_no))
+        frozen = FrozenDisk(
+            disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity, change_id=str(order.pass_no)
+        )
         return Freeze(pass_no=order.pass_no, snapshot=f"snapshot-{order.pass_no}", final=order.final, disks=(frozen,))
 
     @activity.defn

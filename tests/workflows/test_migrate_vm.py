@@ -303,6 +303,20 @@ async def test_where_the_pool_reads_no_ranges_the_proof_comes_after_the_start(mi
     assert said.index("start_target") < len(said) - 1 - said[::-1].index("prove_target")
 
 
+async def test_a_disk_that_is_read_back_with_its_holes_keeps_no_machine_off_for_hours(migration):
+    migration.steps.capacity = 3 << 40  # too large for a VHD, and all but empty
+    await migration.start(approval="auto", max_passes=2)
+
+    report = await migration.report()
+
+    assert report.proof_target_is_sent == "holds"
+    said = migration.steps.said
+    assert (
+        said.index("power_off_source") < said.index("start_target") < len(said) - 1 - said[::-1].index("prove_target")
+    )
+    assert "prove_target" not in said[said.index("power_off_source") : said.index("start_target")]
+
+
 async def test_where_no_ranges_are_read_a_snapshot_is_and_later_its_difference(migration):
     migration.steps.allocated = A_GOOD_DEAL
     migration.steps.reads_between = migration.steps.tells_differences = True

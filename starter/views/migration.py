@@ -14,7 +14,7 @@ from starter.views.tables import Bar, table
 from starter.views.words import ago, clock, rate, seconds, share, size
 
 _PASSES_SHOWN = 8
-_STEPS = {"copy": "copying", "prove": "proving"}
+_STEPS = {"copy": "copying", "proof": "proving"}
 
 
 def migration_view(seen: Seen) -> RenderableType:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -265,3 +266,9 @@ def test_what_to_type_can_be_pasted_whatever_the_vm_is_called() -> None:
     waiting = Seen("migrate/vc/web 01 (old)", Execution.RUNNING, phase=told.phase.value, status=told)
 
     assert waiting.next_command == "ferry approve 'web 01 (old)'"
+
+
+def test_a_disk_that_is_being_proven_is_said_to_be() -> None:
+    proof = Working("prove_target", disk="scsi0:0", step="proof", done=1 << 20, total=2 << 20)
+
+    assert "proving" in drawn(migration_view(replace(running(), working=(proof,))))

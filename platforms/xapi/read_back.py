@@ -91,6 +91,7 @@ class VdiReadBack:
             self.close()
 
     def _open(self, form: str) -> tuple[Exchange, tasks.Task]:
+        tasks.clear_reads(self._api, self._errand.migration, self._vdi)
         for last in (False, True):
             session = self._api.session()
             self._task = tasks.make_task(self._api, self._label, form, self._errand, {TASK_VDI: self._vdi})

@@ -10,7 +10,7 @@ from contracts.steps import Errand
 from platforms.xapi.connection import Connection
 from platforms.xapi.faults import XapiFailure
 from platforms.xapi.lookup import GONE, Record
-from platforms.xapi.marks import TASK_VDI, belongs_to
+from platforms.xapi.marks import TASK_VDI, TASK_WRITER, belongs_to
 
 UNENDED = ("pending", "cancelling")
 
@@ -88,6 +88,14 @@ def clear(api: Connection, migration: str) -> None:
         if record["status"] in UNENDED:
             discard(api, ref)
         else:
+            destroy(api, ref)
+
+
+def clear_reads(api: Connection, migration: str, vdi: str) -> None:
+    """Destroy what attempts to read a VDI (uuid) have left that died: their tasks are over, and nobody else's."""
+    for ref, record in ours(api, migration).items():
+        marks = record["other_config"]
+        if marks.get(TASK_VDI) == vdi and TASK_WRITER not in marks and record["status"] not in UNENDED:
             destroy(api, ref)
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from contracts.errors import FerryError
 from disks.manifest import BLOCK
+from platforms.xapi.marks import TASK_VDI, TASK_WRITER
+from platforms.xapi.tasks import make_task
 from tests.conformance.one_migration import MIB, OneMigration, one_migration
 
 
@@ -108,3 +110,18 @@ async def test_a_pool_without_such_a_network_says_so(tmp_path: Path) -> None:
         snapshot = await _powered_off_and_copied(migration)
         assert not (await migration.read_back("since", snapshot)).made
         assert (await migration.read_back("whole", snapshot)).holds
+
+
+async def test_what_a_reader_that_died_has_left_goes_with_the_next_and_a_writers_stays(migration: OneMigration) -> None:
+    await migration.begin()
+    await migration.sync()
+    snapshot, api = await _powered_off_and_copied(migration), migration.target._api
+    for marks in ({TASK_VDI: snapshot}, {TASK_VDI: snapshot, TASK_WRITER: "run/activity/1"}):
+        task = make_task(api, "an attempt that died", "vhd", migration.errand, marks)
+        api.call("task.set_status", task.ref, "failure")
+
+    assert (await migration.read_back("whole", snapshot)).holds
+
+    assert [each["other_config"].get(TASK_WRITER) for each in migration.pool.db.all("task").values()] == [
+        "run/activity/1"
+    ]

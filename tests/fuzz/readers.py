@@ -92,7 +92,7 @@ def _nbd(data: bytes) -> bool:
 def _nfs(data: bytes) -> bool:
     rpc, nfs3 = platforms.vsphere.transports.rpc, platforms.vsphere.transports.nfs3
     with (
-        patch.object(rpc, "_connected", lambda host, port: Said(data)),
+        patch.object(rpc, "_connected", lambda *where: Said(data)),
         patch.object(rpc, "time", SimpleNamespace(time=lambda: seeds.NUMBER)),  # by which calls are numbered
         patch.object(nfs3, "TRIES", 1),
         patch.object(NfsFile, "_mounted", lambda self, port: b"root"),

@@ -39,6 +39,8 @@ class Server:
         del self._said[:count]
         return count
 
+    def settimeout(self, seconds: float) -> None: ...
+
     def close(self) -> None: ...
 
     def _fragmented(self, record: bytes) -> bytes:
@@ -75,7 +77,7 @@ def test_each_byte_lands_where_it_belongs(seed, data):
     rpc = platforms.vsphere.transports.rpc
     server = Server(random.Random(seed))
     with (
-        patch.object(rpc, "_connected", lambda host, port: server),
+        patch.object(rpc, "_connected", lambda *where: server),
         patch.object(NfsFile, "_mounted", lambda self, port: b"root"),
     ):
         file = NfsFile(Export(host="nas.example", path="/e", nfs_port=2049, mount_port=2050), ["web01", "flat"])

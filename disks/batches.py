@@ -22,7 +22,7 @@ class Batch:
 
 
 def batches(
-    extents: Sequence[Extent], *, block: int, capacity: int, position: int = 0, most: int = 1 << 20
+    extents: Sequence[Extent], *, block: int, capacity: int, position: int = 0, most: int = 2 << 20
 ) -> Iterator[Batch]:
     """Cut a plan's extents, from a position on, into batches of at most ``most`` bytes.
 

@@ -43,12 +43,15 @@ class Datastore(Strict):
     """Where disks lie. ``base_readable``: whether `/folder` serves the frozen base of a running VM.
 
     Default: yes on NFS, no on VMFS (which locks it), never on vSAN and vVol (which have no files).
+    ``allocated_areas``: what a query with change id ``*`` answers there: what is allocated, the whole disk, or a fault,
+    as each is seen on NFS.
     """
 
     name: Text
     type: Literal["VMFS", "NFS", "NFS41", "vsan", "VVOL"] = "VMFS"
     vmfs: int = 6
     base_readable: bool | None = None
+    allocated_areas: Literal["exact", "whole", "refused"] = "exact"
     capacity_gib: float = 8192
 
     @property

@@ -6,12 +6,13 @@ from pyVmomi import vim
 
 from contracts.errors import FerryError
 from contracts.steps import Freeze, FrozenDisk
-from disks.extents import Extent
+from disks.extents import Extent, both
 from platforms.vsphere.changes import changed_areas
 from platforms.vsphere.landmark import PRESENT, Landmark, distrust
 from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.ladder import Ladder
+from platforms.vsphere.transports.nfs import MountedFile
 from platforms.vsphere.transports.reader import Reader
 from platforms.vsphere.transports.vddk import VddkReader
 
@@ -88,19 +89,22 @@ class FrozenVsphereDisk:
         return self._disk.capacity
 
     def allocated(self) -> list[Extent]:
-        """By change tracking's ``*``, else as the transport tells; the whole disk where neither can (NFS)."""
-        whole = self._told_by_transport() or [Extent(0, self.capacity)]
+        """By change tracking's ``*`` and the holes of a mounted file; VDDK tells by itself; else the whole disk.
+
+        Change tracking knows nothing of holes on NFS (vsphere.md §2), so that a mount's own are asked for, too.
+        """
+        told, reader = None, self._reader
+        if isinstance(reader, MountedFile) or (isinstance(reader, VddkReader) and not self._disk.change_id):
+            told = reader.extents()
+        whole = [Extent(0, self.capacity)] if told is None else told
         if not self._disk.change_id or Landmark.parse(self._disk.change_id).foreign.endswith(PRESENT):
             return whole
         try:
-            return changed_areas(self._query, "*", self.capacity)
+            return both(whole, changed_areas(self._query, "*", self.capacity))
         except FerryError as error:
             if error.code in _PASSING:
                 raise
             return whole
-
-    def _told_by_transport(self) -> list[Extent] | None:
-        return self._reader.extents() if isinstance(self._reader, VddkReader) and not self._disk.change_id else None
 
     def changed_since(self, landmark: str) -> list[Extent]:
         """By change tracking, where it can be believed."""

@@ -173,7 +173,7 @@ class Methods:
             raise soap.named_fault("FileFault", "Error caused by file: change tracking is not enabled for this disk")
         links = len(disk.links) - 1 if snapshot is None else snapshot.frozen[number] - 1
         if change_id == "*":
-            return disk.allocated(links)
+            return self._allocated(machine, number, links)
         upto = None
         if change is not None:
             if change.rpartition("/")[0] != tracking.uuid:
@@ -183,6 +183,15 @@ class Methods:
             return tracking.since(change_id, upto)
         except KeyError:
             raise soap.named_fault("FileFault", "Error caused by file: unknown change id") from None
+
+    def _allocated(self, machine: Machine, number: int, links: int) -> set[int]:
+        disk, told = (
+            machine.disks[number],
+            self._world.datastore(machine.said.disks[number].datastore).said.allocated_areas,
+        )
+        if told == "refused":
+            raise soap.named_fault("FileFault", "Error caused by file: allocated areas are not known here")
+        return set(range(-(-disk.capacity // GRAIN))) if told == "whole" else disk.allocated(links)
 
     # -- power
 

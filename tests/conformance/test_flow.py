@@ -128,7 +128,7 @@ async def test_a_cut_is_heard_though_the_source_hangs(
     await migration.begin()
     freeze = await migration.freeze()
     monkeypatch.setenv("FERRY_TEST_HANGS_AT", str(40 * MIB))
-    faults.add(FaultRule("GET /folder", "stall", argument=1000, skip=40, count=-1))
+    faults.add(FaultRule("GET /folder", "stall", argument=1000, skip=20, count=-1))
     faults.add(FaultRule("GET /nfc", "stall", argument=40 * MIB, count=-1))
     _, environment, copying = await begun(migration, freeze=freeze)
     before = -1

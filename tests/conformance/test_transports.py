@@ -71,6 +71,29 @@ def test_an_nfs_datastore_is_read_from_where_it_is_mounted(lab, tmp_path, spelli
     assert read_all(disk) == at_freeze
 
 
+@pytest.mark.parametrize("store", ["nfs1", "nfs-whole", "nfs-refused"])  # what change tracking tells of holes there
+async def test_holes_of_a_mounted_file_are_not_read_and_the_disks_end_equal(tmp_path, monkeypatch, store):
+    reads = []
+    whole = MountedFile.read_into
+
+    def counting(self, offset, buffer):
+        reads.append(len(buffer))
+        whole(self, offset, buffer)
+
+    with one_migration(tmp_path, size_mib=64, mounted=True, datastore=store) as migration:
+        migration.guest.write(20 * MIB + 512, b"data" * 128)
+        migration.guest.write(migration.guest.capacity - 512, b"e" * 512)
+        await migration.begin()
+        monkeypatch.setattr(MountedFile, "read_into", counting)
+
+        report = await migration.sync()
+
+        assert (report.complete, report.transport) == (True, "nfs")
+        assert sum(reads) <= 2 * MIB, "two blocks hold something"
+        monkeypatch.setattr(MountedFile, "read_into", whole)
+        await ends_equal(migration)
+
+
 @pytest.mark.parametrize("export", [None, "/nowhere/at/all", "nfs://127.0.0.1/gone?nfsport=9&mountport=9"])
 def test_a_missing_export_falls_to_the_next_rung_and_says_so(lab, export, monkeypatch):
     monkeypatch.setattr("platforms.vsphere.transports.nfs3.PAUSE", 0.001)

@@ -23,7 +23,10 @@ WEB01: dict[str, Any] = {
     "nics": [{"mac": "00:50:56:aa:00:01", "mac_type": "manual"}],
     "disks": [{"size_mib": 8.00048828125, "datastore": "nfs1"}, {"size_mib": 4, "datastore": "nfs1", "unit": 1}],
 }  # fmt: skip
-STORES = [{"name": "nfs1", "type": "NFS"}, {"name": "vmfs1"}, {"name": "vsan1", "type": "vsan"}]
+STORES = [
+    {"name": "nfs1", "type": "NFS"}, {"name": "vmfs1"}, {"name": "vsan1", "type": "vsan"},
+    *({"name": f"nfs-{told}", "type": "NFS", "allocated_areas": told} for told in ("whole", "refused")),
+]  # fmt: skip
 
 
 @contextmanager

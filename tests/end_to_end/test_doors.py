@@ -164,7 +164,8 @@ class Reader:
             for _ in range(3000):
                 if any(event[1] == vm and event[2] == "Running" for event in self.running.xapi("power")):
                     self.running.mend()
-                    self.running.vcenter("faults", method="GET /folder", action="http", argument=503, count=-1)
+                    for door in ("GET /folder", "GET /nfc"):
+                        self.running.vcenter("faults", method=door, action="http", argument=503, count=-1)
                     return
                 time.sleep(0.02)
 

@@ -64,7 +64,7 @@ def test_what_is_off_moves_what_runs_is_told_and_the_host_is_only_read(inventory
         counted = running.vcenter("stats")
         assert set(counted["calls"]) & set(PRIVILEGES) == set()
         assert counted["restricted"] == {}
-        assert running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": []}
+        assert running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": [], "loose_snapshots": []}
         again = running.ferry("verify", "off01")
         assert again.returncode == 0, again.stderr
 

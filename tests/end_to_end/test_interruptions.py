@@ -98,7 +98,7 @@ def test_a_pass_that_is_paused_half_way_is_owed_and_the_source_thawed_meanwhile(
         running.lab(inventory)
         running.worker()
         migration = Watched(running)
-        running.xapi("faults", **{**SLOW, "argument": 2 * MIB})  # a busy machine takes its time to say pause
+        running.xapi("faults", **{**SLOW, "argument": MIB})  # a busy machine takes its time to say pause
         migration.start()
         migration.until(lambda seen: seen.get("phase") == "initial-sync")
         migration.until_bytes_flow()

@@ -97,4 +97,4 @@ def test_where_nobody_is_served_an_export_the_pools_checksum_proves_the_target_a
     lab.xapi("flip", vdi=target["snapshot_vdi"], offset=3 * MIB + 7)
     changed = lab.ferry("verify", "web01")
     assert changed.returncode == 7
-    assert "NO, at no known place" in " ".join(changed.stdout.split())
+    assert "NO, at no known" in changed.stdout

@@ -20,7 +20,6 @@ def test_a_worker_on_another_machine_goes_on_with_the_journal_in_the_bucket(disk
         killed.wait()
         done = _lines(server, b'"done"')
         running.worker()
-        migration.say("limit", "web01", "off")
         migration.until(lambda seen: seen.get("phase") == "awaiting-approval")
         migration.say("approve", "web01", "--yes")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from contracts.config import load_config
 from platforms.vsphere.source import VsphereSource
-from tests.benchmarks.datapath import passes
+from tests.benchmarks.datapath import passes, reference
 from tests.benchmarks.datapath.hand import by_hand
 from tests.benchmarks.datapath.stage import Stage, stage
 
@@ -43,7 +43,7 @@ def main() -> int:
 
 def _measured(path: str, measured: list[dict[str, float]], rounds: int, *, hand: bool) -> dict[str, Any]:
     """One row. What a core can is measured anew in each round, beside what it is compared with, and added to a list."""
-    with stage(PATHS[path], {"ref": 1}) as labs:
+    with stage(PATHS[path], {"ref": [reference.CAPACITY]}) as labs:
         source = VsphereSource("vsphere", load_config(labs.source).sources["vsphere"])
         pool = labs.pool()
         ratios, ours, hands = [], [], []

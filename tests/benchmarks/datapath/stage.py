@@ -37,7 +37,6 @@ class Stage:
     folder: Path
     source: Path  # ferry.toml of the vCenter's lab
     target: Path  # of the pool's
-    allocated: int
 
     @property
     def scratch(self) -> Path:
@@ -67,19 +66,22 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(store: str, disks: dict[str, int], *, capacity: int = reference.CAPACITY) -> Iterator[Stage]:
-    """A vCenter with a datastore of that type and machines of so many reference disks each, and a pool."""
+def stage(store: str, disks: dict[str, list[int]]) -> Iterator[Stage]:
+    """A vCenter with a datastore of that type, a pool, and machines by name with reference disks of those bytes."""
     room = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="ferry-bench-", dir=room) as made, contextlib.ExitStack() as running:
         folder = Path(made)
-        image = folder / "reference.raw"
-        allocated = reference.make(image, capacity)
+        images = {size: folder / f"reference-{size}.raw" for sizes in disks.values() for size in sizes}
+        for size, image in images.items():
+            reference.make(image, size)
         vms = "".join(
             VM.format(
                 name=name,
-                disks=", ".join(f"{{image: {image}, datastore: store1, unit: {unit}}}" for unit in range(count)),
+                disks=", ".join(
+                    f"{{image: {images[size]}, datastore: store1, unit: {unit}}}" for unit, size in enumerate(sizes)
+                ),
             )
-            for name, count in disks.items()
+            for name, sizes in disks.items()
         )
         inventory = folder / "lab.yaml"
         inventory.write_text(INVENTORY.format(store=store, vms=vms))
@@ -94,8 +96,9 @@ def stage(store: str, disks: dict[str, int], *, capacity: int = reference.CAPACI
             assert process.stdout is not None
             told: dict[str, Any] = json.loads(process.stdout.readline())
             configs.append(Path(told["config"]))
-        image.unlink()
-        yield Stage(folder, configs[0], configs[1], allocated)
+        for image in images.values():
+            image.unlink()
+        yield Stage(folder, configs[0], configs[1])
 
 
 def _without_vms(inventory: Path) -> Path:

@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.ladder import down_the_ladder
 from activities.running import cuttable
 from activities.systems import Systems
+from contracts.errors import FerryError
 from contracts.steps import CopyOrder, CopyReport, Errand, Progress
 from disks.copying import Copying, Meter
 from disks.extents import total
@@ -80,6 +81,10 @@ class TransferActivities:
             try:
                 with limits.turn(errand.source, order.host, cut) as ours:
                     complete = ours and down_the_ladder(source, lambda: copying.run(plan), cut)
+            except FerryError as error:
+                if error.code == "vsphere.stream_disbelieved":  # what came before its end is on the target, and owed
+                    ledger.close_pass(order.pass_no, complete=False, void=True)
+                raise
             finally:
                 manifest.close()
         finally:

@@ -110,6 +110,8 @@ _ENTRIES = (
     ErrorEntry("vsphere.powered_on_again", _ASK, "The source was powered on while it had to be off.",
                "Find out who did; the cutover was undone. `ferry retry VM`, then approve anew."),
     ErrorEntry("vsphere.read_failed", _R, "A read of the frozen disk failed.", "Nothing: it is tried again."),
+    ErrorEntry("vsphere.stream_disbelieved", _ASK, "What an export sent is not what its host says that it sent.",
+               "Look at the network and the host, then `ferry retry VM`: the pass does not count, all of it is sent again."),
     ErrorEntry("vsphere.fault", _ASK, "vSphere answered with a fault that Ferry does not know.",
                "Read the fault in the message, mend its cause, then `ferry retry VM`."),
     ErrorEntry("transport.none", _F, "No transport can read a disk of this VM: nothing was changed.",

@@ -17,8 +17,8 @@ from platforms.vsphere.transports.reader import Reader
 from platforms.vsphere.transports.vddk import VddkReader
 
 _PASSING = ("vsphere.unreachable", "vsphere.login_refused", "vsphere.certificate", "vsphere.no_permission")
-_NO_USE = ("vsphere.unreachable", "vsphere.login_refused")
-"""Of no transport's making: another one fails of it as well."""
+_NO_USE = ("vsphere.unreachable", "vsphere.login_refused", "vsphere.stream_disbelieved")
+"""Of no transport's making: another one fails of it as well; or what it gave is to be sent again, all of it."""
 
 
 class FrozenVsphereDisk:

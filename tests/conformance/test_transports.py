@@ -162,19 +162,28 @@ def test_a_stream_that_breaks_begins_anew_and_a_short_one_is_not_believed(lab, a
     disk.close()
 
 
-def test_a_stream_whose_manifest_disagrees_is_not_believed(lab, monkeypatch):
-    monkeypatch.setattr("platforms.vsphere.transports.nfc.PAUSE", 0.01)
-    _, source = lab("vsan1")
-    machine, freeze = frozen(source)
-    monkeypatch.setattr(
-        "simulators.vsphere.nfc.note_sent",
-        lambda lease, number, size, digest, populated: note_sent(lease, number, size + 512, digest, populated),
-    )
-    disk = source.open_disk(machine.machine_id, freeze, machine.disks[0].disk_id)
+async def test_a_stream_whose_manifest_disagrees_is_not_believed_and_all_of_it_is_sent_again(tmp_path, monkeypatch):
+    with one_migration(tmp_path, size_mib=16, datastore="vsan1") as migration:
+        fill(migration)
+        migration.segment_bytes = 3 * MIB
+        await migration.begin()
+        freeze = await migration.freeze()
+        with monkeypatch.context() as spoilt:
+            spoilt.setattr(
+                "simulators.vsphere.nfc.note_sent",
+                lambda lease, number, size, digest, populated: note_sent(lease, number, size + 512, digest, populated),
+            )
+            with pytest.raises(Exception, match=r"the host sent \d+ bytes, \d+ came") as told:
+                await migration.copy(freeze)
+        sent = migration.pool.pool.stats.bytes_written
+        await migration.seal(freeze, complete=False)
+        report = await migration.sync()
 
-    with pytest.raises(Exception, match=r"the host sent \d+ bytes, \d+ came"):
-        read_all(disk)
-    disk.close()
+        assert (told.value.type, told.value.non_retryable) == ("vsphere.stream_disbelieved", True)
+        assert sent > 0
+        assert report.complete
+        assert report.bytes_sent >= sent, "nothing of it is believed"
+        await ends_equal(migration)
 
 
 def test_a_lease_is_kept_alive_while_nothing_is_read(tmp_path, monkeypatch):

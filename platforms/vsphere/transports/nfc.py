@@ -152,10 +152,15 @@ class NfcReader:
         if told is None:
             return
         if told.size and told.size != stream.received:
-            raise BrokenVmdk(f"the host sent {told.size} bytes, {stream.received} came")
+            raise self._disbelieved(f"the host sent {told.size} bytes, {stream.received} came")
         # SHA-1 is what hosts tell, unless they are asked for another.
         if told.sha1 and told.sha1.lower() != stream.sha1.hexdigest():
-            raise BrokenVmdk("the digest of what came is not that of the host's manifest")
+            raise self._disbelieved("the digest of what came is not that of the host's manifest")
+
+    def _disbelieved(self, told: str) -> FerryError:
+        """Told at the stream's end, when most of it is on the target already: the pass does not count."""
+        self._end_stream()
+        return FerryError("vsphere.stream_disbelieved", f"{self._slot}: {told}")
 
     def _end_stream(self) -> None:
         if self._stream is not None:

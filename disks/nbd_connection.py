@@ -9,12 +9,13 @@ import itertools
 import socket
 import ssl
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from disks.extents import Extent
+from disks.extents import Extent, total
 
 PIECE = 512 << 10
-"""Bytes of one request, at most; a batch of 1 MiB is two in flight on each connection."""
+"""Bytes of one request, at most; a batch of 2 MiB is four in flight on each connection."""
 STATUS_SPAN = 1 << 30
 CONNECT_SECONDS = 20.0
 SILENCE_SECONDS = 120.0
@@ -30,8 +31,8 @@ _READ, _DISC, _STATUS = 0, 2, 7
 _DONE, _DATA, _HOLE, _BLOCK_STATUS, _FAILED = 1, 1, 2, 5, 1 << 15
 
 
-Waiting = dict[int, tuple[int, int, int]]
-"""Handle of a read to its place in the buffer, its length, and how many bytes are still to come."""
+Waiting = dict[int, list[Extent]]
+"""Handle of a read to what of it is still to come, as places in the buffer."""
 
 
 class NbdError(Exception):
@@ -157,7 +158,7 @@ class NbdConnection:
             size = min(piece, length - at)
             handle = next(self._handles)
             requests += struct.pack(">IHHQQI", _REQUEST, 0, _READ, handle, offset + at, size)
-            waiting[handle] = (at, size, size)
+            waiting[handle] = [Extent(at, at + size)]
         self.sock.sendall(requests)
         return waiting
 
@@ -173,40 +174,37 @@ class NbdConnection:
         magic, error, handle = struct.unpack(">IIQ", self._bytes(16))
         if magic != _SIMPLE or handle not in waiting:
             raise NbdError("the server answers what was not asked")
-        at, length, _ = waiting.pop(handle)
+        [asked] = waiting.pop(handle)
         if error:
             raise NbdError(f"read failed with error {error}", meant=True)
-        with buffer[at : at + length] as view:
+        with buffer[asked.start : asked.end] as view:
             self._fill(view)
 
     def _read_chunk(self, waiting: Waiting, base: int, buffer: memoryview) -> None:
         magic, flags, kind, handle, size = struct.unpack(">IHHQI", self._bytes(20))
         if magic != _CHUNK or handle not in waiting:
             raise NbdError("the server answers what was not asked")
-        at, length, left = waiting[handle]
+        missing = waiting[handle]
         if kind in (_DATA, _HOLE):
             if size < 9 or (kind == _HOLE and size != 12):
                 raise NbdError("a chunk is too short")
             offset = struct.unpack(">Q", self._bytes(8))[0]
             count = struct.unpack(">I", self._bytes(4))[0] if kind == _HOLE else size - 8
             start = offset - base
-            if not count or start < at or start + count > at + length or count > left:
-                raise NbdError("a chunk lies outside of what was asked for")
+            _came(missing, start, start + count)
             with buffer[start : start + count] as view:
                 if kind == _HOLE:
                     view[:] = bytes(count)
                 else:
                     self._fill(view)
-            left -= count
         elif kind & _FAILED:
             raise NbdError(self._failure(size), meant=True)
         elif size:
             raise NbdError(f"a chunk of type {kind} answers a read")
-        waiting[handle] = (at, length, left)
         if flags & _DONE:
             del waiting[handle]
-            if left:
-                raise NbdError(f"{left} bytes of a read did not come")
+            if missing:
+                raise NbdError(f"{total(missing)} bytes of a read did not come")
 
     def status(self) -> list[tuple[Extent, int]]:
         """Of the whole export, in the context that was set; all of it with flags 0 where there is none."""
@@ -279,6 +277,15 @@ class NbdConnection:
             self.sock.settimeout(1.0)
             self.sock.sendall(struct.pack(">IHHQQI", _REQUEST, 0, _DISC, 0, 0, 0))
         self.sock.close()
+
+
+def _came(missing: list[Extent], start: int, end: int) -> None:
+    """Take a chunk off what is missing: each byte comes once, so that none keeps what was in the buffer before."""
+    at = bisect_right(missing, start, key=lambda each: each.start) - 1
+    if start >= end or at < 0 or end > missing[at].end:
+        raise NbdError("a chunk lies outside of what was asked for, or comes twice")
+    gap = missing[at]
+    missing[at : at + 1] = [each for each in (Extent(gap.start, start), Extent(end, gap.end)) if each.length]
 
 
 def _dialled(address: NbdAddress) -> socket.socket:

@@ -5,12 +5,13 @@ import random
 import struct
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import disks.nbd_connection
 from disks.extents import Extent
-from disks.nbd_connection import NbdAddress, NbdConnection
+from disks.nbd_connection import NbdAddress, NbdConnection, NbdError
 
 SIZE = (2 << 20) + 512
 GRAIN = 4096
@@ -114,6 +115,24 @@ def test_each_byte_lands_where_it_belongs(structured, seed, data):
         assert buffer[1:-1] == CONTENT[offset : offset + length]
         assert buffer[0] == buffer[-1] == 0xEE
     assert server.asked >= 3
+
+
+class Stuttering(Server):
+    """In place of one chunk it sends another a second time: as many bytes, and not all of them."""
+
+    def _read(self, handle: int, offset: int, length: int) -> list[bytes]:
+        return [
+            self._chunk(0, 1, handle, struct.pack(">Q", offset) + CONTENT[offset : offset + length // 2]),
+            self._chunk(0, 1, handle, struct.pack(">Q", offset) + CONTENT[offset : offset + length // 2]),
+            self._chunk(1, 0, handle, b""),
+        ]
+
+
+def test_a_chunk_that_comes_twice_in_place_of_another_is_refused():
+    connection = connected(Stuttering(random.Random(1), structured=True))
+
+    with pytest.raises(NbdError, match="comes twice"):
+        connection.receive(0, memoryview(bytearray(8192)), connection.send_reads(0, 8192))
 
 
 @given(st.integers(0, 1 << 30))

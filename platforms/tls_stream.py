@@ -1,8 +1,8 @@
-"""A TLS connection that sends by the gigabyte: records are sealed in memory, many for each system call.
+"""A TLS connection for gigabytes: records are sealed and opened in memory, many for each system call.
 
-An ``ssl.SSLSocket`` asks the kernel once for each record of 16 KiB that it writes; sealed 512 KiB at a time, a core
-sends a sixth more (1.27 instead of 1.10 GB/s). Receiving it is the other way round (1.07 and 1.20), so who only reads
-takes an ``SSLSocket``. It has what our exchanges use of a socket, and no more. Used by one thread at a time.
+An ``ssl.SSLSocket`` asks the kernel once for each record of 16 KiB that it writes, twice for each that it reads. Sealed
+and opened 256 KiB at a time, a copy from `/folder` to XAPI takes an eighth less CPU for each byte (1.73 instead of
+1.98 s a GB). It has what our exchanges use of a socket, and no more. Used by one thread at a time.
 """
 
 import io
@@ -10,7 +10,7 @@ import socket
 import ssl
 from typing import Any
 
-CHUNK = 512 << 10
+CHUNK = 256 << 10
 """Bytes at once: they are still in the processor's cache when they are sent."""
 
 
@@ -47,15 +47,18 @@ class TlsStream:
                     self._secured.write(piece)
                 self._flush()
 
-    def recv_into(self, view: memoryview) -> int:
-        """At least one byte, and as many as have come; 0 at the end, also where the peer hung up without a word."""
-        at, length = 0, len(view)
+    def recv_into(self, view: memoryview, *, whole: bool = False) -> int:
+        """At least one byte, and as many as have come; 0 at the end, also where the peer hung up without a word.
+
+        Args:
+            whole: wait until the view is full; less only at the end.
+        """
+        at, length, read = 0, len(view), self._secured.read
         while at < length:
             try:
-                with view[at:] as rest:
-                    count = self._secured.read(length - at, rest)
+                count = read(length - at, view[at:])
             except ssl.SSLWantReadError:
-                if at:
+                if at and not whole:
                     break
                 self._flush()
                 self._receive()
@@ -70,7 +73,7 @@ class TlsStream:
     def makefile(self, mode: str = "rb", buffering: int = 64 << 10) -> io.BufferedReader:
         """To be read as a file. As with a socket, the connection lives until both are closed."""
         self._files += 1
-        return io.BufferedReader(_Raw(self), buffering)
+        return io.BufferedReader(_Raw(self, buffering), buffering)
 
     def settimeout(self, seconds: float | None) -> None:
         """Of each wait."""
@@ -105,8 +108,8 @@ class TlsStream:
 
 
 class _Raw(io.RawIOBase):
-    def __init__(self, stream: TlsStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: TlsStream, buffering: int) -> None:
+        self._stream, self._buffering = stream, buffering
 
     def readable(self) -> bool:
         return True
@@ -118,4 +121,4 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         with memoryview(buffer) as whole, whole.cast("B") as view:
-            return self._stream.recv_into(view)
+            return self._stream.recv_into(view, whole=len(view) > self._buffering)

@@ -109,7 +109,7 @@ class FolderFile:
             if connection is None:
                 connection = self._take()
                 self._request(connection, offset, len(buffer), cookie)
-            with self._waited.on(connection.sock):
+            with self._waited.on(connection.raw):
                 self._answer(connection, offset, buffer)
         except BaseException:
             if connection is not None:

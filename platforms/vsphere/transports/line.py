@@ -5,10 +5,10 @@ past the reader's buffer, so bytes go from the TLS record to where they belong.
 """
 
 import contextlib
-import io
 import socket
 import ssl
-from typing import cast
+
+from platforms.tls_stream import TlsStream
 
 
 class Line:
@@ -26,11 +26,12 @@ class Line:
         raw = socket.create_connection((host, port), timeout)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.sock = context.wrap_socket(raw, server_hostname=host)
+            self.sock = TlsStream(raw, context, host)
         except BaseException:
             raw.close()
             raise
-        self.reader = cast(io.BufferedReader, self.sock.makefile("rb", buffering=16 << 10))
+        self.raw = raw  # what another thread may shut down
+        self.reader = self.sock.makefile("rb", buffering=16 << 10)
 
     def close(self) -> None:
         """Hang up. Never raises."""

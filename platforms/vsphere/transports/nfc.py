@@ -9,6 +9,7 @@ import http.client
 import socket
 import ssl
 import threading
+from typing import cast
 from urllib.parse import urlsplit
 
 from contracts.errors import FerryError
@@ -17,6 +18,7 @@ from disks.waiting import Waited
 from platforms.vsphere.located import Located
 from platforms.vsphere.session import Session
 from platforms.vsphere.transports.lease import Lease, Leases
+from platforms.vsphere.transports.line import Line
 from platforms.vsphere.transports.reader import NotServed
 
 TRIES = 4
@@ -83,7 +85,7 @@ class NfcReader:
             self._end_stream()
             self._stream = self._opened()
         stream = self._stream
-        with self._waited.on(stream.sock):
+        with self._waited.on(stream.line.raw):
             stream.vmdk.read_into(offset, buffer)
         stream.position = offset + len(buffer)
         if self._lease is not None:
@@ -109,33 +111,33 @@ class NfcReader:
         parts = urlsplit(lease.urls[self._slot])
         host, port = self._session.address
         # A bare host names itself by a star; a vCenter names the ESXi host, which must be reachable from here.
-        connection = http.client.HTTPSConnection(
-            host if parts.hostname in ("*", None) else parts.hostname,
-            port if parts.hostname in ("*", None) else parts.port or 443,
-            timeout=TIMEOUT, context=self._session.context(),
-        )  # fmt: skip
+        here = parts.hostname in ("*", None)
         try:
-            connection.connect()
-            sock = connection.sock  # the connection forgets it once the answer has begun
-            with self._waited.on(sock):
-                connection.request("GET", parts.path)
-                answer = connection.getresponse()
+            line = Line(
+                host if here else str(parts.hostname), port if here else parts.port or 443,
+                self._session.context(), TIMEOUT,
+            )  # fmt: skip
         except ssl.SSLCertVerificationError as error:
-            connection.close()
             raise FerryError("vsphere.certificate", f"{parts.hostname}: {error.verify_message}") from None
+        try:
+            with self._waited.on(line.raw):
+                head = f"GET {parts.path} HTTP/1.1\r\nHost: {line.host}\r\nConnection: close\r\n\r\n"
+                line.sock.sendall(head.encode("ascii"))
+                answer = http.client.HTTPResponse(cast(socket.socket, line.sock), method="GET")
+                answer.begin()
         except BaseException:
-            connection.close()
+            line.close()
             raise
         if answer.status != 200:
-            connection.close()
+            line.close()
             if answer.status == 404:
                 lease.lost = lease.lost or "its URL is gone"
             raise http.client.HTTPException(f"HTTP {answer.status}")
         try:
-            with self._waited.on(sock):
-                stream = _Stream(connection, answer, sock)
+            with self._waited.on(line.raw):
+                stream = _Stream(line, answer)
         except BaseException:
-            connection.close()
+            line.close()
             raise
         if stream.vmdk.capacity != self._capacity:
             stream.close()
@@ -171,10 +173,8 @@ class NfcReader:
 class _Stream:
     """One GET, counted and digested."""
 
-    def __init__(
-        self, connection: http.client.HTTPSConnection, answer: http.client.HTTPResponse, sock: socket.socket
-    ) -> None:
-        self._connection, self._answer, self.sock = connection, answer, sock
+    def __init__(self, line: Line, answer: http.client.HTTPResponse) -> None:
+        self.line, self._answer = line, answer
         self.sha1 = hashlib.sha1(usedforsecurity=False)
         self.received = self.position = 0
         try:
@@ -192,4 +192,4 @@ class _Stream:
     def close(self) -> None:
         """Hang up."""
         self._answer.close()
-        self._connection.close()
+        self.line.close()

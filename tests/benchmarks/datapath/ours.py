@@ -68,6 +68,7 @@ def copy_once(source: VsphereSource, target: XapiTarget, store: FolderStore, vm:
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
     before = resource.getrusage(resource.RUSAGE_SELF)
     resident = _status("VmRSS")
+    ticks = _processors()
     began = time.perf_counter()
     sent: list[int] = []
     transports: list[str] = []
@@ -98,9 +99,11 @@ def copy_once(source: VsphereSource, target: XapiTarget, store: FolderStore, vm:
         each.join()
     seconds = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_SELF)
+    busy, whole = (now - then for now, then in zip(_processors(), ticks, strict=True))
     source.release(machine.machine_id, errand.migration)
     return {
         "seconds": seconds,
+        "busy": busy / whole,
         "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "system": after.ru_stime - before.ru_stime,
         "switches": after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw,
@@ -115,6 +118,12 @@ def copy_once(source: VsphereSource, target: XapiTarget, store: FolderStore, vm:
 
 def _targets(config: Config) -> dict[str, object]:
     return dict(config.targets)
+
+
+def _processors() -> tuple[float, float]:
+    """Ticks of all processors since the machine began: busy, and in all."""
+    ticks = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
 def _status(field: str) -> int:

@@ -90,8 +90,8 @@ def _four() -> list[str]:
     return [
         f"- Four disks of 1 GiB at once go at {four / 1e9:.2f} GB/s together, one of 4 GiB alone at {one / 1e9:.2f}: "
         f"{four / one:.2f} × (goal: no slower); both cores are {100 * busy:.0f} % busy meanwhile (goal 90), "
-        f"{100 * lone_busy:.0f} with one disk; a GB costs the client {spent:.2f} s of a core, {lone_spent:.2f} with one "
-        f"disk, and the lab has the rest; with {max(each[1] for each in fours):.0f} MiB RSS for the whole process."
+        f"{100 * lone_busy:.0f} with one disk; a GB costs the client {spent:.2f} s of a core, {lone_spent:.2f} with "
+        f"one disk, and the lab has the rest; with {max(each[1] for each in fours):.0f} MiB RSS for the whole process."
     ]
 
 

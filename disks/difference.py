@@ -1,12 +1,11 @@
 """The proof of what was written since a snapshot was read back whole, from the difference to that snapshot."""
 
 import threading
-from collections.abc import Iterator
 
 from disks.copying import Meter
-from disks.manifest import Manifest, digest_of, is_zero
+from disks.manifest import Manifest, digest_of
 from disks.protocols import NotOffered, ReadBack
-from disks.proving import Finding, Interrupted
+from disks.proving import Finding, Interrupted, Parts, whole_blocks
 
 _CODE = "xapi.read_back_failed"
 MOST_PARTS = 64
@@ -32,7 +31,8 @@ def prove_difference(
         finding.differs(difference.virtual_size)
         return finding
     seen = bytearray(manifest.blocks)
-    for number, data in _whole_blocks(difference, manifest, finding):
+    parts: Parts = {}
+    for number, data in whole_blocks(difference, manifest, finding, parts, MOST_PARTS):
         if cut.is_set():
             raise Interrupted
         seen[number] = 1
@@ -40,43 +40,11 @@ def prove_difference(
         if digest_of(data) != manifest.digest(number):
             finding.differs(number * manifest.block, len(data))
         meter.done = meter.moved = finding.bytes_read
+    if parts:
+        raise NotOffered(_CODE, "the difference holds blocks in part")
     for number in manifest.differing(base):
         if not seen[number]:
             finding.blocks += 1
             start = number * manifest.block
             finding.differs(start, min(manifest.block, manifest.capacity - start))
     return finding
-
-
-def _whole_blocks(
-    difference: ReadBack, manifest: Manifest, finding: Finding
-) -> Iterator[tuple[int, bytearray | memoryview]]:
-    """Digest blocks, joined from pieces where they come in several."""
-    block, capacity = manifest.block, manifest.capacity
-    partial: dict[int, tuple[bytearray, int]] = {}
-    for offset, piece in difference.blocks():
-        finding.bytes_read += len(piece)
-        at = 0
-        while at < len(piece):
-            place = offset + at
-            if place >= capacity:
-                if not is_zero(piece[at:]):
-                    finding.differs(place)  # the tail up to the rounded size must be zeros (SAFETY 5)
-                break
-            number = place // block
-            size = min(block, capacity - number * block)
-            step = min(len(piece) - at, number * block + size - place)
-            if step == size:
-                yield number, piece[at : at + step]
-            else:
-                buffer, filled = partial.pop(number, (bytearray(size), 0))
-                buffer[place - number * block : place - number * block + step] = piece[at : at + step]
-                if filled + step == size:
-                    yield number, buffer
-                else:
-                    partial[number] = buffer, filled + step
-            at += step
-        if len(partial) > MOST_PARTS:
-            break
-    if partial:
-        raise NotOffered(_CODE, "the difference holds blocks in part")

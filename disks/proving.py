@@ -1,5 +1,6 @@
 """Two proofs (SAFETY 19): the target against the manifest, and the source against the manifest."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from disks.protocols import DiskSource, RangeReader, ReadBack, TargetRanges
 from disks.reading import Read, ReadAhead
 
 MOST_TOLD = 20
+Parts = dict[int, tuple[bytearray, int]]
 
 
 @dataclass
@@ -137,7 +139,7 @@ def prove_target(target: ReadBack, manifest: Manifest, cut: threading.Event, met
         finding.differs(target.virtual_size)
         return finding
     seen = bytearray(manifest.blocks)  # a byte per block: 8 MB for the largest disk, where a set takes 600
-    for number, data in _whole_blocks(target, manifest, finding):
+    for number, data in _blocks_and_zeros(target, manifest, finding):
         if cut.is_set():
             raise Interrupted
         seen[number] = 1
@@ -151,12 +153,16 @@ def prove_target(target: ReadBack, manifest: Manifest, cut: threading.Event, met
     return finding
 
 
-def _whole_blocks(
-    target: ReadBack, manifest: Manifest, finding: Finding
-) -> Iterator[tuple[int, bytes | bytearray | memoryview]]:
-    """Join the target's pieces into digest blocks. Pieces of one block may come apart; the rest is zeros."""
+def whole_blocks(
+    target: ReadBack, manifest: Manifest, finding: Finding, parts: Parts, most_parts: int = sys.maxsize
+) -> Iterator[tuple[int, bytearray | memoryview]]:
+    """Join the target's pieces into digest blocks; bytes past the capacity that are no zeros are a difference.
+
+    Args:
+        parts: filled with the blocks of which only a part has come: by number, their bytes and how many came.
+        most_parts: where there are more of them it ends.
+    """
     block, capacity = manifest.block, manifest.capacity
-    partial: dict[int, bytearray] = {}
     for start, piece in target.blocks():
         finding.bytes_read += len(piece)
         at = 0
@@ -166,17 +172,29 @@ def _whole_blocks(
                 if not is_zero(piece[at:]):
                     finding.differs(offset)  # the tail up to the rounded size must be zeros (SAFETY 5)
                 break
-            number = offset // block
+            number, within = divmod(offset, block)
             size = min(block, capacity - number * block)
-            step = min(len(piece) - at, number * block + size - offset)
-            part = piece[at : at + step]
+            step = min(len(piece) - at, size - within)
             if step == size:
-                yield number, part
+                yield number, piece[at : at + step]
             else:
-                buffer = partial.setdefault(number, bytearray(size))
-                buffer[offset - number * block : offset - number * block + step] = part
+                buffer, came = parts.pop(number, (bytearray(size), 0))
+                buffer[within : within + step] = piece[at : at + step]
+                if came + step == size:
+                    yield number, buffer
+                else:
+                    parts[number] = buffer, came + step
             at += step
-    for number in sorted(partial):
-        if partial[number].count(0) == len(partial[number]):
-            continue
-        yield number, partial[number]
+        if len(parts) > most_parts:
+            return
+
+
+def _blocks_and_zeros(
+    target: ReadBack, manifest: Manifest, finding: Finding
+) -> Iterator[tuple[int, bytearray | memoryview]]:
+    """All blocks that hold something: what of a block does not come is zeros."""
+    parts: Parts = {}
+    yield from whole_blocks(target, manifest, finding, parts)
+    for number in sorted(parts):
+        if parts[number][0].count(0) != len(parts[number][0]):
+            yield number, parts[number][0]

@@ -1,7 +1,6 @@
 """``state.json``: what the pool looks like, for people and tests; written whole at every change that shows."""
 
 import json
-import threading
 from typing import TYPE_CHECKING, Any
 
 from simulators.xapi.database import is_null
@@ -15,7 +14,6 @@ class StateFile:
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self._lock = threading.Lock()
         self._written = ""
 
     def view(self) -> dict[str, Any]:
@@ -32,7 +30,7 @@ class StateFile:
 
     def write(self) -> None:
         """Write the file if anything shows that did not before."""
-        with self._lock:
+        with self._pool.db.lock:  # and no lock of its own: whoever calls may hold this one already
             text = json.dumps(self.view(), indent=1)
             if text == self._written:
                 return

@@ -4,6 +4,8 @@ import hashlib
 import http.client
 import json
 import subprocess
+import threading
+import time
 
 import pytest
 import XenAPI
@@ -300,3 +302,26 @@ def test_nobody_who_does_not_trust_the_ca_gets_in(pool):
     host, _, port = pool.url.removeprefix("https://").partition(":")
     with pytest.raises(ssl.SSLCertVerificationError):
         http.client.HTTPSConnection(host, int(port), context=ssl.create_default_context()).request("GET", "/")
+
+
+def test_a_start_and_a_call_that_ends_write_the_state_at_once_and_neither_waits_for_ever(pool):
+    inner = pool.pool
+    held, other_waits = threading.Event(), threading.Event()
+
+    def start() -> None:  # VM.start writes while it still holds the records
+        with inner.db.lock:
+            held.set()
+            other_waits.wait(5)
+            time.sleep(0.2)
+            inner.state_file.write()
+
+    starting = threading.Thread(target=start, daemon=True)
+    ending = threading.Thread(target=inner.state_file.write, daemon=True)
+    starting.start()
+    held.wait(5)
+    ending.start()
+    other_waits.set()
+
+    for each in (starting, ending):
+        each.join(5)
+        assert not each.is_alive(), "each holds what the other wants"

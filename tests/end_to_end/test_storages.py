@@ -125,7 +125,11 @@ def _report(running, vm: str) -> dict:
         ended = running.ferry("status", vm, "-o", "json")
         return bool(ended.stdout.strip()) and bool((json.loads(ended.stdout).get("report") or {}).get("outcome"))
 
-    running.until(over, "worker", 120)
+    try:
+        running.until(over, "worker", 120)
+    except AssertionError:
+        print(running.ferry("status", vm, "-o", "json").stdout)
+        raise
     return json.loads(running.ferry("status", vm, "-o", "json").stdout)["report"]
 
 

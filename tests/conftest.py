@@ -5,19 +5,21 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 
-def require_tool(name: str, package: str) -> str:
-    """Where a program is. Missing, the test is skipped loudly; in CI it fails."""
-    found = shutil.which(name)
-    if found:
-        return found
-    told = f"{name} is missing (Debian: {package}), so this is NOT tested"
+def not_tested(told: str) -> NoReturn:
+    """What the test takes is not to be had: it is skipped loudly; in CI it fails."""
     if os.environ.get("CI"):
         pytest.fail(told)
     pytest.skip(told)
+
+
+def require_tool(name: str, package: str) -> str:
+    """Where a program is."""
+    return shutil.which(name) or not_tested(f"{name} is missing (Debian: {package}), so this is NOT tested")
 
 
 @pytest.fixture(scope="session")

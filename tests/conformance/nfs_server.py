@@ -1,10 +1,13 @@
 """A real NFSv3 server (nfs-ganesha, with rpcbind), in a network namespace where nobody else can reach it."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.conftest import not_tested, require_tool
 
 CONFIG = """
 NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = 2049; MNT_Port = 20048; Enable_NLM = false; Enable_RQUOTA = false; }}
@@ -14,6 +17,15 @@ EXPORT {{
   Transports = TCP; SecType = sys; FSAL {{ Name = VFS; }}
 }}
 """
+
+
+def require_network_of_its_own() -> str:
+    """Where `unshare` is, on a machine where the server can run in a network namespace."""
+    for program, package in (("ganesha.nfsd", "nfs-ganesha-vfs"), ("rpcbind", "rpcbind"), ("ip", "iproute2")):
+        require_tool(program, package)
+    if os.geteuid() != 0:
+        not_tested("a network namespace takes root: our NFS client is NOT tested against nfs-ganesha")
+    return require_tool("unshare", "util-linux")
 
 
 class Ganesha:

@@ -13,17 +13,13 @@ import pytest
 
 from platforms.vsphere.transports.nfs import export_of
 from platforms.vsphere.transports.nfs3 import Export, NfsError, NfsFile
-from tests.conftest import require_tool
+from tests.conformance.nfs_server import require_network_of_its_own
 
 CASES = Path(__file__).with_name("nfs3_cases.py")
 
 
 def test_a_real_server_in_a_network_of_its_own_is_read(tmp_path):
-    for program, package in (("ganesha.nfsd", "nfs-ganesha-vfs"), ("rpcbind", "rpcbind"), ("ip", "iproute2")):
-        require_tool(program, package)
-    unshare = require_tool("unshare", "util-linux")
-    if os.geteuid() != 0:
-        pytest.skip("a network namespace takes root")
+    unshare = require_network_of_its_own()
 
     told = subprocess.run(
         [unshare, "-n", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'in'}",

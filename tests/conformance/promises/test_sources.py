@@ -16,6 +16,7 @@ import pytest
 from contracts.errors import FerryError
 from disks.extents import Extent, merged, subtracted, total
 from disks.protocols import DiskSource
+from tests.conformance.nfs_server import require_network_of_its_own
 from tests.conformance.promises.sources import (
     IN_A_NETWORK_OF_ITS_OWN,
     MIB,
@@ -23,7 +24,6 @@ from tests.conformance.promises.sources import (
     WRITTEN_SINCE,
     Opened,
 )
-from tests.conftest import require_tool
 
 KNOWN_RUNGS = {"memory", "nbd", "nfs", "https", "nfc"}
 
@@ -186,11 +186,7 @@ def test_a_transport_that_fails_gives_way_to_the_next_one_if_there_is_one(source
 @pytest.mark.skipif(IN_A_NETWORK_OF_ITS_OWN in os.environ, reason="this is the network of its own")
 def test_the_same_is_true_of_an_export_that_nobody_mounted() -> None:
     """nfs-ganesha wants the ports of NFSv3: it gets a network where nobody else can reach it."""
-    for program, package in (("ganesha.nfsd", "nfs-ganesha-vfs"), ("rpcbind", "rpcbind"), ("ip", "iproute2")):
-        require_tool(program, package)
-    unshare = require_tool("unshare", "util-linux")
-    if os.geteuid() != 0:
-        pytest.skip("a network namespace takes root")
+    unshare = require_network_of_its_own()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
 
     told = subprocess.run(

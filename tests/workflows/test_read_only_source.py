@@ -4,9 +4,7 @@ import pytest
 
 from contracts.machine import Power
 from contracts.names import Phase
-from tests.workflows.test_migrate_vm import CUTOVER, Migration, cached_workflows, migration
-
-__all__ = ["cached_workflows", "migration"]
+from tests.workflows.one_workflow import CUTOVER, Migration
 
 
 @pytest.fixture

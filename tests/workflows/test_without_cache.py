@@ -6,7 +6,6 @@ Whatever the workflow keeps outside its history shows here. The fixture's overri
 import pytest
 
 from tests.workflows.test_migrate_vm import (  # noqa: F401  collected here once more
-    migration,
     test_a_cancel_before_the_start_brings_the_source_back,
     test_a_guest_that_does_not_shut_down_leaves_it_running_and_asks,
     test_a_human_decides_the_cutover_and_deltas_go_on_until_then,

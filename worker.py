@@ -26,6 +26,7 @@ from temporalio.worker import Worker
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
 from activities.preflight import PreflightActivities
+from activities.recording import RecordingActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.target import TargetActivities
@@ -41,6 +42,7 @@ from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
+from workflows.read_record import ReadRecordWorkflow
 from workflows.verify_vm import VerifyVm
 
 GRACE = timedelta(seconds=5)
@@ -124,6 +126,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
         InspectionActivities(systems).inspect,
+        *_activities_of(RecordingActivities(systems)),
         *_activities_of(source),
         *_activities_of(target),
     ]
@@ -134,7 +137,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm], activities=light,
+            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow], activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

@@ -163,6 +163,11 @@ _ENTRIES = (
                "Restore it from a backup; else start anew: a full copy is made, never a guess."),
     ErrorEntry("target.diverged", _F, "The target has run, so its disks are no longer what was sent.",
                "Start a new migration; a full copy is made."),
+    ErrorEntry("record.broken", _F, "A record does not hold: an entry is missing, or is no longer what it was.",
+               "Believe nothing after the line or entry that the message names; export again (`ferry report VM --export FILE`), "
+               "and compare with Temporal's own history.", _VERIFY),
+    ErrorEntry("record.none", _F, "The migration kept no record: it was begun by a worker that had none.",
+               "Look at `ferry report VM` and at Temporal's own history of it."),
     ErrorEntry("verify.target_differs", _F, "The target does not hold what was sent.",
                "Before the start, the source comes back by itself. Report this with the blocks named.", _VERIFY),
     ErrorEntry("verify.snapshot_gone", _F, "The snapshot of the target as it was before its start is gone.",

@@ -10,6 +10,7 @@ from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
 from contracts.names import Phase
+from contracts.record import RecordState
 from contracts.sizes import Size
 from contracts.steps import (
     Check,
@@ -209,6 +210,7 @@ class MigrationState(Contract):
     predicted_downtime_s: float | None = None
     predicted_proof: str = Field(default="", description="what of the target is proven within that downtime, and how")
     rate: float = Field(default=0.0, description="bytes per second of the latest passes")
+    record: RecordState | None = Field(default=None, description="None: begun by code that kept none")
 
 
 class MigrateVmInput(MigrateVmRequest):
@@ -296,3 +298,5 @@ class Report(Contract):
     decisions: tuple[Decision, ...] = ()
     pass_list: tuple[PassSummary, ...] = ()
     notes: tuple[str, ...] = ()
+    record_head: str = Field(default="", description="digest of the last entry of the record (contracts/record.py)")
+    record_entries: int = 0

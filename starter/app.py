@@ -14,6 +14,7 @@ from starter.commands import (
     explaining,
     inventorying,
     lab,
+    reporting,
     rolling_back,
     showing,
     starting,
@@ -84,5 +85,7 @@ app.command("retry", short_help="Try again what needed a human.")(answering.retr
 app.command("cancel", short_help="Stop a migration.")(cancelling.cancel)
 app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
 app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
+app.command("report", short_help="How a migration ended, and its record.")(reporting.report)
+app.command("verify-report", short_help="Check an exported record, offline.")(reporting.verify_report)
 app.command("explain", short_help="What an error code means.")(explaining.explain)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

@@ -25,7 +25,8 @@ with workflow.unsafe.imports_passed_through():
         Status,
         Steer,
     )
-    from contracts.names import MIGRATE_VM, SIGNAL_TWINS, STATUS, Message
+    from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
+    from contracts.record import RecordEnd
     from workflows.deciding import refusal
     from workflows.story import GoOn, Story
     from workflows.telling import status_of
@@ -62,6 +63,7 @@ class MigrateVm:
                 if self.story.cancel_asked and story.done():
                     raise
                 self.story.cancel_asked = True
+                self.story.record.message("cancel", None)
                 if story.done() and isinstance(story.result(), GoOn):
                     story = asyncio.create_task(self.story.told())  # no new run: it would not know of the cancel
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -174,6 +176,13 @@ class MigrateVm:
         """The report, once it is over; also of a cancelled migration, which has no result."""
         return self.story.report
 
+    @workflow.query(name=RECORD)
+    def record(self) -> RecordEnd:
+        """The end of the record's chain, and the entries that are not in the store yet."""
+        errand, state = self.story.state.errand, self.story.record.state
+        where = {"migration": errand.migration, "store_id": errand.store_id} if errand is not None else {}
+        return RecordEnd(head=state.head, count=state.count, pending=state.pending, **where)
+
     def _check(self, message: Message, said: object) -> None:
         info = workflow.current_update_info()
         if info is not None and info.id in self.story.state.handled:
@@ -199,6 +208,7 @@ class MigrateVm:
 
     def _act(self, message: Message, said: object) -> None:
         story = self.story
+        story.record.message(message, said)
         match message:
             case Message.APPROVE:
                 assert isinstance(said, Approve)

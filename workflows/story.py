@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.cutting_over import CuttingOver
     from workflows.deciding import approval_facts, ticket_of
     from workflows.prediction import Prediction, predict
+    from workflows.recording import Recording
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, open_codes, report_of, status_of
@@ -69,11 +70,13 @@ class Story:
         self.rollback_asked = False
         self.next_pass_at: datetime | None = None
         self.report: Report | None = None
+        self.record = Recording(self)
         self.syncing = Syncing(self)
         self._cutting_over = CuttingOver(self)
 
     async def told(self) -> Report | GoOn:
         """The whole story."""
+        self.record.begin()
         try:
             if self.state.errand is None:
                 await self._prepare()
@@ -89,7 +92,7 @@ class Story:
             if self.state.started_at is None:  # after the start nothing is undone by itself (SAFETY 17)
                 await self.undo_down_to(0)
             return await self._fail(failure)
-        return self._over("done", Phase.DONE)
+        return await self._over("done", Phase.DONE)
 
     # -- preflight and shell
 
@@ -193,6 +196,7 @@ class Story:
     def enter(self, phase: Phase) -> None:
         """Begin a phase: search attributes and the UI's page change with it, and only then."""
         self.set(phase=phase)
+        self.record.phase(phase)
         self._show()
 
     def _show(self) -> None:
@@ -213,6 +217,7 @@ class Story:
     def decide(self, decision: Decision, *, approved: bool | None) -> None:
         """Record what a human said and what they saw (promise 8)."""
         self.set(decisions=(*self.state.decisions, decision)[-100:])
+        self.record.decision(decision)
         if approved is not None:
             self.set(approved=decision if approved else None)
 
@@ -270,6 +275,7 @@ class Story:
         """
         self.retry_asked = False
         self.set(needs_human=failure.code, needs_human_message=failure.message)
+        self.record.parked(failure.code, failure.message)
         self._show()
         await workflow.wait_condition(
             lambda: self.retry_asked or (may_stop and (self.cancel_asked or self.rollback_asked))
@@ -368,21 +374,23 @@ class Story:
             if self.state.started_at is not None:
                 await self._cutting_over.stop_target()
             await self.undo_down_to(0)
-            return self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
+            return await self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
         if self.state.started_at is None:
             await self.undo_down_to(0)
-            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
+            await self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
         else:
             await self._cutting_over.leave()
-            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it after the target was started")
+            message = "somebody cancelled it after the target was started"
+            await self._over("cancelled", Phase.CANCELLED, end.code, message)
         raise asyncio.CancelledError
 
     async def _fail(self, failure: StepFailed) -> Report:
-        report = self._over("failed", Phase.FAILED, failure.code, failure.message)
+        report = await self._over("failed", Phase.FAILED, failure.code, failure.message)
         raise ApplicationError(failure.message, report, type=failure.code, non_retryable=True)
 
-    def _over(self, outcome: str, phase: Phase, code: str = "", message: str = "") -> Report:
+    async def _over(self, outcome: str, phase: Phase, code: str = "", message: str = "") -> Report:
         self.set(last_message=f"{code}: {message}" if code else "")
         self.enter(phase)
-        self.report = report_of(self.request, self.state, outcome, code, message)
-        return self.report
+        self.report = report = self.record.ended(report_of(self.request, self.state, outcome, code, message))
+        await self.record.written()
+        return report

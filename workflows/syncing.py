@@ -290,6 +290,7 @@ class Syncing:
             reason=sealed.reason or "; ".join(sorted({copy.reason for copy in copies if copy.reason})),
             **self._read_by(copies),
         )
+        story.record.passed(summary)
         allocated = story.state.bytes_allocated
         if summary.kind == "initial":
             allocated = max(allocated, summary.bytes_planned)

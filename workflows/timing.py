@@ -75,5 +75,7 @@ TIMINGS: dict[str, Timing] = {
     "prove_target": _BYTES,
     "prove_source": _BYTES,
     "prove_by_checksum": _BYTES,
+    "append_record": _LOOK,
+    "read_record": Timing(timedelta(minutes=2)),
     "inspect": Timing(timedelta(minutes=2)),
 }

@@ -11,6 +11,7 @@ from temporalio import activity
 from activities.running import as_application_error
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
     BothProofs,
@@ -47,6 +48,7 @@ class ScriptedSteps:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.recorded: list[Entry] = []
         self.orders: list[Any] = []
         self.ordered: dict[str, Any] = {}
         self.failures: dict[str, deque[FerryError]] = {}
@@ -122,6 +124,12 @@ class ScriptedSteps:
             machine=self._machine(), checks=self.checks, store_id="store", pool="lab", sr_uuid="sr",
             sr_name="local", networks={"VM Network": "net"}, template="Other install media", warm=self.warm,
         )  # fmt: skip
+
+    @activity.defn
+    async def append_record(self, said: AppendRecord) -> None:
+        if self.failures.get("append_record"):
+            raise as_application_error(self.failures["append_record"].popleft())
+        self.recorded.extend(said.entries)
 
     @activity.defn
     async def claim_source(self, order: SourceOrder) -> None:

@@ -24,6 +24,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.inspection import InspectionActivities
+from activities.leftovers import LeftoverActivities
 from activities.limits import Limits
 from activities.preflight import PreflightActivities
 from activities.recording import RecordingActivities
@@ -40,6 +41,7 @@ from disks.folder_store import FolderStore
 from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
+from workflows.collect_leftovers import CollectLeftovers
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
 from workflows.read_record import ReadRecordWorkflow
@@ -120,6 +122,9 @@ async def register_search_attributes(client: Client) -> None:
         ) from None
 
 
+_WORKFLOWS = [MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow, CollectLeftovers]
+
+
 def workers(client: Client, systems: Systems) -> list[Worker]:
     """One for workflows and light activities, one for the bytes."""
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
@@ -127,6 +132,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         PreflightActivities(systems).preflight,
         InspectionActivities(systems).inspect,
         *_activities_of(RecordingActivities(systems)),
+        *_activities_of(LeftoverActivities(systems)),
         *_activities_of(source),
         *_activities_of(target),
     ]
@@ -137,7 +143,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow], activities=light,
+            client, task_queue=QUEUE, workflows=_WORKFLOWS, activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

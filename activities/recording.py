@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.running import in_thread
 from activities.systems import Systems
-from contracts.record import AppendRecord, ReadRecord, RecordPage, canonical
+from contracts.record import AppendRecord, Entry, ReadRecord, RecordPage, canonical
 from disks.record_journal import append_entries, read_entries
 from disks.store import check_identity
 
@@ -39,7 +39,8 @@ class RecordingActivities:
         if said.store_id:
             check_identity(store, said.store_id)
         chain = read_entries(store, said.migration, said.head)
-        page, room = [], PAGE
+        page: list[Entry] = []
+        room = PAGE
         for entry in chain[said.after :]:
             room -= len(canonical(entry.model_dump()))
             if room < 0 and page:

@@ -12,6 +12,8 @@ VERIFY_VM = "VerifyVm"
 """The workflow behind `ferry verify`."""
 INSPECT = "Inspect"
 """The short workflow behind `ferry inventory` and `ferry doctor`."""
+COLLECT_LEFTOVERS = "CollectLeftovers"
+"""The workflow behind `ferry gc`."""
 READ_RECORD = "ReadRecord"
 """The short workflow behind `ferry report --export`."""
 

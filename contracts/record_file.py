@@ -1,7 +1,8 @@
 """The file of an exported record, written and checked. Pure; a checker needs nothing but the file.
 
 One canonical JSON value a line: ``header``, an ``entry`` each, the ``report`` where the migration is over, ``end``.
-Every line follows from the others or is digested by one: whatever byte is changed, some line does not hold. What was cut off together with a new end is only told by somebody who knows the head: it is in the report that
+Every line follows from the others or is digested by one: whatever byte is changed, some line does not hold. What was
+cut off together with a new end is only told by somebody who knows the head: it is in the report that
 `ferry start --wait` and `ferry report` print, and in Temporal's history.
 """
 

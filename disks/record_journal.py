@@ -31,13 +31,12 @@ def read_entries(store: Store, migration: str, head: str) -> list[Entry]:
         FerryError: ``record.broken`` where an entry of the chain is not there, or is no longer what it was.
     """
     found: dict[str, Entry] = {}
-    for line in store.disk(migration, PLACE).journal().splitlines():
-        for entry in _entries_of(line):
-            found.setdefault(entry.digest, entry)
+    for entry in all_entries(store, migration):
+        found.setdefault(entry.digest, entry)
     chain: list[Entry] = []
     wanted = head
     while wanted != GENESIS:
-        entry = found.pop(wanted, None)
+        entry = found.get(wanted)
         if entry is None or digest_of(entry) != wanted:
             state = "was changed in the store" if entry is not None else "is not in the store"
             number = f"entry {chain[-1].seq - 1}" if chain else "the last entry"
@@ -45,6 +44,11 @@ def read_entries(store: Store, migration: str, head: str) -> list[Entry]:
         chain.append(entry)
         wanted = entry.prev
     return chain[::-1]
+
+
+def all_entries(store: Store, migration: str) -> list[Entry]:
+    """Whatever lies there, chained or not."""
+    return [entry for line in store.disk(migration, PLACE).journal().splitlines() for entry in _entries_of(line)]
 
 
 def _entries_of(line: bytes) -> list[Entry]:

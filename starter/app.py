@@ -9,6 +9,7 @@ from starter.commands import (
     answering,
     approving,
     cancelling,
+    collecting,
     demonstrating,
     diagnosing,
     explaining,
@@ -87,5 +88,6 @@ app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
 app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
 app.command("report", short_help="How a migration ended, and its record.")(reporting.report)
 app.command("verify-report", short_help="Check an exported record, offline.")(reporting.verify_report)
+app.add_typer(collecting.app, name="gc")
 app.command("explain", short_help="What an error code means.")(explaining.explain)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

@@ -77,5 +77,7 @@ TIMINGS: dict[str, Timing] = {
     "prove_by_checksum": _BYTES,
     "append_record": _LOOK,
     "read_record": Timing(timedelta(minutes=2)),
+    "find_leftovers": _LOOK,
+    "remove_leftover": _CONSOLIDATION,
     "inspect": Timing(timedelta(minutes=2)),
 }

@@ -7,9 +7,22 @@ from pyVmomi import vim
 
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
+from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
-from platforms.vsphere import facts, fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
+from platforms.vsphere import (
+    facts,
+    fencing,
+    freezing,
+    inventory,
+    leftovers,
+    licence,
+    marks,
+    power,
+    snapshots,
+    tags,
+    tracking,
+)
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -99,6 +112,16 @@ class VsphereSource:
     def raise_epoch(self, machine_id: str, mark: OwnerMark) -> None:
         """See the protocol."""
         marks.raise_epoch(self.session, self._find(machine_id), mark)
+
+    # -- what dead migrations left
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """See the protocol."""
+        return leftovers.leftovers(self.session, self.name, self._find(subject) if subject else None)
+
+    def remove_leftover(self, found: Found) -> None:
+        """See the protocol."""
+        leftovers.remove(self.session, self._find(found.subject), found)
 
     # -- change tracking
 

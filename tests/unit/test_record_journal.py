@@ -52,5 +52,5 @@ def test_an_entry_that_was_changed_in_the_store_is_told(store, deed):
     lines[1:2] = [lines[1].replace(b"pause", b"approve")] if deed == "edited" else []
     file.write_bytes(b"".join(lines))
 
-    with pytest.raises(FerryError, match="record.broken: entry 1"):
+    with pytest.raises(FerryError, match=r"record\.broken: entry 1"):
         read_entries(store, "m1", state.head)

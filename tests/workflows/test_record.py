@@ -3,6 +3,7 @@
 import io
 
 import pytest
+
 from contracts.names import RECORD, Phase
 from contracts.record import GENESIS, RecordEnd, digest_of, report_digest
 from contracts.record_file import check, written

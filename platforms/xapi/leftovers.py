@@ -120,7 +120,8 @@ def _add_vdi(add: Any, pool: _Pool, ref: str, vdi: Record) -> None:
     config, users = vdi["other_config"], pool.users_of(ref)
     if pool.held(ref) and not any(vm["power_state"] == "Running" for vm in users):
         add("dom0-vbd", vdi, "detaches the VDI from dom0", "held", f"dom0 holds {vdi['name_label']}")
-    used = {"bytes": int(vdi["physical_utilisation"])}
+    # Of a VDI that its SR has not looked at since, the size is not known yet.
+    used = {"bytes": int(vdi["physical_utilisation"]) or int(vdi["virtual_size"])}
     if vdi["is_a_snapshot"]:
         if BASE_KEY in config and not users:
             removal = "removes the snapshot, which was taken to be read back"

@@ -95,7 +95,7 @@ async def test_apply_removes_it_and_leaves_the_copied_data_until_it_is_named(die
     assert {each.outcome for each in await gc.apply()} == {"removed"}
 
     assert not ours_on(gc.vm)
-    assert not gc.vm.change_tracking
+    assert not gc.one.source.machines()[0].change_tracking
     assert [each.name for each in gc.one.source.machines() if each.snapshots] == []
     left = lying_about(pool)
     assert left["tasks"] == []

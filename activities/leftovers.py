@@ -108,7 +108,7 @@ class LeftoverActivities:
         if item.side == "target":
             systems.target(item.system).remove_leftover(item)
             return
-        if item.kind == "fence":
+        if item.kind in ("fence", "overrides"):  # never two that run (promise 1)
             for name in sorted(systems.targets):
                 if systems.target(name).runs(item.migration):
                     raise FerryError("gc.target_runs", f"{item.name} runs on {name}")

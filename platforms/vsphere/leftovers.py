@@ -6,13 +6,17 @@ from contracts.errors import FerryError
 from contracts.leftovers import Found, state_of
 from contracts.machine import OwnerMark
 from contracts.steps import FenceJournal
-from platforms.vsphere import fencing, inventory, marks, snapshots, tracking
+from platforms.vsphere import fencing, inventory, marks, overrides, snapshots, tracking
 from platforms.vsphere.located import Located
 from platforms.vsphere.properties import VM, read_all, read_one
 from platforms.vsphere.session import Session
 
 _PATHS = ("name", "config.instanceUuid", "config.extraConfig", "snapshot.rootSnapshotList", "runtime.powerState")
-_TRACKING = "Ferry switched change tracking on and will not switch it off"
+_KEEPS_IT_OFF = {
+    "fence": (fencing.FENCE_KEY, "connects its NICs at start again"),
+    "overrides": (overrides.OVERRIDES_KEY, "lets HA, DRS and auto-start do with it what they did before"),
+}
+"""Kind to the key by which the machine itself keeps it, and what taking it away does."""
 
 
 def leftovers(session: Session, system: str, only: Located | None = None) -> list[Found]:
@@ -31,7 +35,6 @@ def _of(system: str, properties: dict[str, Any]) -> list[Found]:
     machine_id, name = properties["config.instanceUuid"], properties["name"]
     extra = inventory.extra_config(properties)
     owner = inventory.owner_of(extra)
-    fence = extra.get(fencing.FENCE_KEY, "")
     found: list[Found] = []
 
     def add(kind: str, removal: str, facts: Any, what: str = "", **more: Any) -> None:
@@ -66,15 +69,14 @@ def _of(system: str, properties: dict[str, Any]) -> list[Found]:
         )  # fmt: skip
     if tracking.TRACKING_KEY in extra:
         add("tracking", "switches change tracking off, as it was before", extra[tracking.TRACKING_KEY])
-    if fence and owner is not None:
-        add(
-            "fence", "connects its NICs at start again", fence,
-            ask="it keeps the source off the network: where its copy runs, two would answer",
-        )  # fmt: skip
-    elif fence:
-        add("fence", "", fence, keep="the fence of a migration that was finished: the source is to stay off")
+    kept_off = {kind: extra[key] for kind, (key, _) in _KEEPS_IT_OFF.items() if key in extra}
+    for kind, told in kept_off.items():
+        if owner is not None:
+            add(kind, _KEEPS_IT_OFF[kind][1], told, ask="it keeps the source off: where its copy runs, both would run")
+        else:
+            add(kind, "", told, keep="of a migration that was finished: the source is to stay off")
     if owner is not None:
-        also = "the machine is fenced: decide about the fence first" if fence else ""
+        also = f"decide first about its {' and '.join(kept_off)}" if kept_off else ""
         add("mark", "clears the owner mark, so that another migration may begin", owner.epoch, ask=also)
     return found
 
@@ -86,11 +88,14 @@ def remove(session: Session, vm: Located, found: Found) -> None:
             snapshots.thaw(session, vm, found.migration)
         case "tracking":
             tracking.switch_off(session, vm)
-        case "fence":
+        case "fence" | "overrides":
             owner = inventory.owner_of(inventory.extra_config(vm.properties(session)))
             if owner is None or owner.migration != found.migration:
                 raise FerryError("gc.changed", f"{vm.name} bears another mark now")
-            fencing.unfence(session, vm, FenceJournal(), owner)
+            if found.kind == "fence":
+                fencing.unfence(session, vm, FenceJournal(), owner)
+            else:
+                overrides.take_back(session, vm, owner)
         case "mark":
             marks.release(session, vm, found.migration)
         case _:

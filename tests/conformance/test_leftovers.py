@@ -208,6 +208,42 @@ def died_in_the_cutover(tmp_path):
         yield gc
 
 
+async def test_what_keeps_a_source_off_goes_only_where_it_is_named_and_never_while_its_copy_runs(died_in_the_cutover):
+    gc = died_in_the_cutover
+    one = gc.one
+    assert "ferry.fence" in gc.vm.extra_config
+
+    plan = await gc.plan()
+    assert (plan["fence"].sort, plan["mark"].sort) == ("ask", "ask")
+    await gc.apply()
+    assert {"ferry.fence", "ferry.migration"} <= ours_on(gc.vm)
+
+    pool = one.pool.pool
+    shell = pool.db.by_uuid("VM", one.shell.vm)
+    pool.db.get("VM", shell)["power_state"] = "Running"
+    refused = await gc.remove(plan["fence"], named=True)
+    assert (refused.outcome, refused.code) == ("refused", "gc.target_runs")
+    assert "ferry.fence" in gc.vm.extra_config
+    pool.db.get("VM", shell)["power_state"] = "Halted"
+
+    assert (await gc.remove(plan["fence"], named=True)).outcome == "removed"
+    assert "ferry.fence" not in gc.vm.extra_config
+    assert (await gc.plan())["mark"].sort == "leftover"
+    await gc.apply()
+    assert not ours_on(gc.vm)
+
+
+async def test_the_fence_of_a_migration_that_was_finished_stays(died_in_the_cutover):
+    gc = died_in_the_cutover
+    gc.one.source.release(gc.one.errand.machine_id, gc.one.errand.migration)
+
+    fence = (await gc.plan())["fence"]
+
+    assert fence.sort == "keep"
+    assert (await gc.remove(fence, named=True, data=True)).code == "gc.needs_yes"
+    assert "ferry.fence" in gc.vm.extra_config
+
+
 async def test_a_vm_that_may_have_run_is_nobodys_leftover(died_in_the_cutover):
     gc = died_in_the_cutover
     one = gc.one

@@ -7,7 +7,7 @@ from pyVmomi import vim
 
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
     facts,
@@ -18,6 +18,7 @@ from platforms.vsphere import (
     marks,
     overrides,
     power,
+    room,
     snapshots,
     tags,
     tracking,
@@ -144,6 +145,10 @@ class VsphereSource:
         return FrozenVsphereDisk(self.session, self._ladder, self._find(machine_id), freeze, disk)
 
     # -- power and fence
+
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """See the protocol."""
+        return room.room(self.session, self._find(machine_id))
 
     def power(self, machine_id: str) -> Power:
         """Whether it runs."""

@@ -103,7 +103,7 @@ _ENTRIES = (
     # -- vSphere
     ErrorEntry("vsphere.unreachable", _R, "vSphere does not answer.", "Check address, network and firewall (port 443)."),
     ErrorEntry("vsphere.login_refused", _ASK, "vSphere refuses the user name or password; it was tried once.",
-               "Correct the secret, restart the worker, then `ferry retry VM`.", _AUTH),
+               "Correct the secret, then `ferry retry VM`; the same password again only after the worker was restarted.", _AUTH),
     ErrorEntry("vsphere.certificate", _ASK, "vSphere's certificate is not the one that the config trusts.",
                "Correct ca_file or tls_sha256 of that source, restart the worker, then retry.", _AUTH),
     ErrorEntry("vsphere.no_permission", _ASK, "The account lacks the privilege that the message names.",
@@ -140,7 +140,7 @@ _ENTRIES = (
     # -- XAPI
     ErrorEntry("xapi.unreachable", _R, "The pool does not answer.", "Check address, network and the toolstack."),
     ErrorEntry("xapi.login_refused", _ASK, "The pool refuses the user name or password; it was tried once.",
-               "Correct the secret, restart the worker, then `ferry retry VM`.", _AUTH),
+               "Correct the secret, then `ferry retry VM`; the same password again only after the worker was restarted.", _AUTH),
     ErrorEntry("xapi.certificate", _ASK, "A host's certificate is not one that the config trusts.",
                "Every host of a pool has its own: add it to ca_file or tls_sha256, restart the worker, retry.", _AUTH),
     ErrorEntry("xapi.no_permission", _ASK, "The account's role does not allow what the message names.",

@@ -79,6 +79,8 @@ async def _running(
     try:
         status = await _asked(handle, STATUS, Status, wait)
     except FerryError as error:
+        if error.code == "temporal.payload_key_missing":
+            raise
         silence = error
     approval = "manual"
     if status is not None and status.phase is Phase.AWAITING_APPROVAL:

@@ -11,24 +11,26 @@ import json
 import re
 import threading
 from collections import deque
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape, quoteattr
 
 HIDDEN = "[hidden]"
 SHORTEST = 4
 """Characters. What is shorter would be found in every other word."""
-MOST_PASSING = 256
+MOST_PASSING = 64
 """Sessions and cookies that are remembered: workers log in anew for months."""
 
 _lock = threading.Lock()
 _lasting: dict[str, None] = {}
 _passing: deque[str] = deque(maxlen=MOST_PASSING)
-_pattern: re.Pattern[str] | None = None
+_forms: tuple[str, ...] = ()
+"""Of all of them, the longest first: what is part of another form must not spoil it."""
 
 _HEADERS = re.compile(
     r"""(?ix) ( \b (?: (?:proxy-)? authorization | (?:set-)? cookie | x-vault-token | vmware-api-session-id
     | vmware_soap_session | session_id ) ) ( \\?["']? \s* [:=] \s* \\?["']? | \\?["'] \s* , \s* \\?["'] )
-    ( (?: (?: bearer | basic | token ) \s+ )? [^\s"'\\;,&}]{4,} )"""
+    ( (?: (?: bearer | basic | token ) \s+ )? (?: [\w-]+ = \\?["'] )? [^\s"'\\;,&}]{4,} )"""
 )
 """Headers and cookies, whatever program quotes them: the word stays, what it holds goes."""
 
@@ -39,44 +41,40 @@ def keep(secret: str, *, passing: bool = False) -> str:
     Args:
         passing: a session or cookie, of which there come many: the oldest are let go.
     """
-    global _pattern
+    global _forms
     with _lock:
         if len(secret) >= SHORTEST and secret not in _lasting and secret not in _passing:
             if passing:
                 _passing.append(secret)
             else:
                 _lasting[secret] = None
-            _pattern = None
+            known = {form for each in (*_lasting, *_passing) for form in spellings(each)}
+            _forms = tuple(sorted(known, key=len, reverse=True))
     return secret
 
 
 def redacted(text: str) -> str:
     """The text without any secret that this process knows."""
-    global _pattern
-    if not text:
-        return text
-    pattern = _pattern
-    if pattern is None:
-        with _lock:
-            known = [*_lasting, *_passing]
-            forms = sorted({form for each in known for form in spellings(each)}, key=len, reverse=True)
-            pattern = _pattern = re.compile("|".join(map(re.escape, forms)) or "(?!)")
-    return _HEADERS.sub(rf"\1\2{HIDDEN}", pattern.sub(HIDDEN, text))
+    for form in _forms:
+        if form in text:
+            text = text.replace(form, HIDDEN)
+    return _HEADERS.sub(rf"\1\2{HIDDEN}", text)
 
 
+@lru_cache(maxsize=1024)
 def spellings(secret: str) -> frozenset[str]:
     """The secret in each way in which a program would write it."""
     raw = secret.encode()
     urls = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     urls.add(quote(secret, safe="", encoding="latin-1", errors="replace"))
     urls |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), each) for each in urls}
-    jsons = {_inside(json.dumps(secret)), _inside(json.dumps(secret, ensure_ascii=False))}
-    jsons |= {_inside(json.dumps(each)) for each in jsons}  # JSON in JSON: an error's body in a log line
-    jsons |= {each.replace("/", r"\/") for each in jsons}
     xmls = {escape(secret), _inside(quoteattr(secret)), html.escape(secret), html.escape(secret, quote=False)}
     xmls |= {each.encode("ascii", "xmlcharrefreplace").decode() for each in xmls}
     pythons = {_inside(repr(secret)), _inside(ascii(secret)), repr(raw)[2:-1]}
-    found = {secret, *urls, *jsons, *xmls, *pythons, *_base64s(raw)}
+    found = {secret, *urls, *xmls, *pythons, *_base64s(raw)}
+    for _ in range(2):  # JSON, and JSON in JSON: an error's body in a log line, a traceback in a payload
+        found |= {_inside(json.dumps(each, ensure_ascii=plain)) for each in found for plain in (True, False)}
+    found |= {each.replace("/", r"\/") for each in found}
     return frozenset(each for each in found if len(each) >= SHORTEST)
 
 

@@ -5,17 +5,16 @@ from here on every log line and error of this process is searched for it (:mod:`
 """
 
 import importlib
+import logging
 import os
 import stat
 from pathlib import Path
-
-import structlog
 
 from contracts.errors import FerryError
 from contracts.redaction import keep
 
 MOST = 64 << 10
-log = structlog.get_logger()
+log = logging.getLogger("ferry.secrets")
 _told_open: set[Path] = set()
 
 
@@ -58,9 +57,7 @@ def _tell_if_open_to_all(file: Path, mode: int) -> None:
     """A warning and no refusal: what Kubernetes and Docker mount as secrets is readable by all inside a container."""
     if mode & stat.S_IROTH and file not in _told_open:
         _told_open.add(file)
-        log.warning(
-            "a secret's file is readable by every user of this machine", file=str(file), to_do=f"chmod o= {file}"
-        )
+        log.warning("%s holds a secret and is readable by every user of this machine; mend it: chmod o= %s", file, file)
 
 
 def _from_keyring(name: str) -> str | None:

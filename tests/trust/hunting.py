@@ -34,6 +34,9 @@ def forms(secret: str) -> dict[str, bytes]:
         "xml, numeric": html.escape(secret).encode("ascii", "xmlcharrefreplace").decode(),
         "python": repr(secret)[1:-1],
         "python bytes": repr(raw)[2:-1],
+        "python in json": json.dumps(repr(secret)[1:-1])[1:-1],
+        "python in json, utf-8": json.dumps(repr(secret)[1:-1], ensure_ascii=False)[1:-1],
+        "xml in json": json.dumps(html.escape(secret))[1:-1],
         "hex": raw.hex(),
     }
     spelt = {name: text.encode("latin-1" if name == "latin-1" else "utf-8") for name, text in found.items()}
@@ -76,7 +79,7 @@ class Watched:
 
 @contextmanager
 def watching_command_lines() -> Iterator[Watched]:
-    """Every process of this machine, looked at fifty times a second, until the block ends."""
+    """Every process of this machine, looked at some twenty times a second, until the block ends."""
     seen, over = Watched(), threading.Event()
 
     def watch() -> None:
@@ -84,7 +87,7 @@ def watching_command_lines() -> Iterator[Watched]:
             for process in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):
                     seen.lines.add((process / "cmdline").read_bytes())
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

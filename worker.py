@@ -29,7 +29,7 @@ from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
 from contracts.config import Config, StoreConfig, config_path, load_config
 from contracts.error_catalogue import entry
-from contracts.errors import FerryError
+from contracts.errors import ExitCode, FerryError
 from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
 from disks.folder_store import FolderStore
 from disks.store import Store
@@ -165,7 +165,7 @@ async def serve(config: Config) -> None:
 
 
 def main() -> int:
-    """Parse, serve, and end with 0; 1 with the error told."""
+    """Parse, serve, and end with 0; with the error told 1, or 10 where somebody did not let us in."""
     parser = argparse.ArgumentParser(description="Ferry's worker: carries out migrations.")
     parser.add_argument("--config", type=Path, help="ferry.toml; default: FERRY_CONFIG, else ./ferry.toml")
     path = config_path(parser.parse_args().config)
@@ -178,7 +178,7 @@ def main() -> int:
         known = entry(error.code)
         told = f"error[{error.code}]: {error.message}\n  meaning: {known.meaning}\n  to do:   {known.action}"
         print(told, file=sys.stderr, flush=True)
-        return 1
+        return known.exit_code if known.exit_code is ExitCode.AUTH else ExitCode.ERROR
     return 0
 
 

@@ -109,6 +109,7 @@ def stage(tmp_path, temporal_cli):
         yield made
 
 
+@pytest.mark.timeout(900)  # a minute on an idle machine
 def test_no_secret_is_found_in_anything_that_a_migration_leaves_behind(stage):
     running, folder = stage.running, stage.folder
     with watching_command_lines() as seen:

@@ -79,7 +79,7 @@ class Watched:
 
 @contextmanager
 def watching_command_lines() -> Iterator[Watched]:
-    """Every process of this machine, looked at some twenty times a second, until the block ends."""
+    """Every process of this machine, looked at ten times a second, until the block ends."""
     seen, over = Watched(), threading.Event()
 
     def watch() -> None:
@@ -87,7 +87,7 @@ def watching_command_lines() -> Iterator[Watched]:
             for process in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):
                     seen.lines.add((process / "cmdline").read_bytes())
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

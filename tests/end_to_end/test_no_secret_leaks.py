@@ -136,13 +136,18 @@ def test_no_secret_is_found_in_anything_that_a_migration_leaves_behind(stage):
         stage.say("verify", "web01", want=0)
         stage.say("start", "nobody", "--wait", "-o", "json", want=2)
         stage.say("status", want=0)
+        in_clear = started_in_clear(stage)
+        without = without_the_key(stage)
         histories = kept_histories(stage)
 
     assert found_in(b"\n".join(seen.lines), stage.secrets) == []
     assert found_under([folder], stage.secrets, but=stage.own_files) == []
     assert b'"web01"' in histories["decoded"]
     assert b"vsphere.login_refused" in histories["decoded"]
-    assert histories["payloads in clear"] == []
+    assert histories["payloads in clear"] == [(in_clear, b'{"source":"vsphere","vm":"nobody-2","target":"lab"}')]
+    assert without.returncode == 10
+    assert "error[temporal.payload_key_missing]" in without.stderr
+    assert "Traceback" not in without.stderr
 
 
 def seen_until(stage, wanted):
@@ -157,6 +162,29 @@ def seen_until(stage, wanted):
     with (stage.folder / "said.log").open("a", encoding="utf-8") as log:
         log.write(json.dumps(found, ensure_ascii=False) + "\n" + json.dumps(found) + "\n")
     return found
+
+
+def started_in_clear(stage):
+    """By somebody who has no key: it is understood, and answered by those who have one."""
+    workflow, said = "migrate/vsphere/nobody-2", '{"source":"vsphere","vm":"nobody-2","target":"lab"}'
+    words = ["--type", "MigrateVm", "--task-queue", "ferry", "--workflow-id", workflow, "--input", said]
+    stage.temporal("workflow", "start", *words)
+    stage.running.until(
+        lambda: "vm.unknown" in stage.running.ferry("status", "nobody-2", "-o", "json").stdout, "worker"
+    )
+    return workflow
+
+
+def without_the_key(stage):
+    """Somebody who asks without it."""
+    config = stage.folder / "without-key.toml"
+    config.write_text(stage.running.config.read_text(encoding="utf-8").partition("[temporal]")[0], encoding="utf-8")
+    return subprocess.run(
+        [BIN / "ferry", "status", "web01", "--config", config],
+        env=stage.running.environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 def kept_histories(stage):

@@ -144,7 +144,7 @@ async def serve(config: Config) -> None:
     """Poll until SIGTERM or SIGINT; then cut what is under way, hand over, and log out."""
     systems = build_systems(config)
     codec = codec_of(config.temporal)
-    client = await connect(config.temporal, converter=converter_with(codec), runtime=core_runtime())
+    client = await connect(config.temporal, converter=converter_with(codec), runtime=core_runtime(), patience=60.0)
     await register_search_attributes(client)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

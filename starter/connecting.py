@@ -25,7 +25,7 @@ _REASON = re.compile(r'message: "([^"]+)"')
 _CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 _ALERT = re.compile(r"AlertReceived\((\w+)")
 PATIENCE = 10.0
-"""Seconds to wait for a server that neither answers nor refuses."""
+"""Seconds that a person waits for a server that neither answers nor refuses."""
 
 
 def connect_options(temporal: TemporalConfig) -> dict[str, Any]:
@@ -47,13 +47,18 @@ def connect_options(temporal: TemporalConfig) -> dict[str, Any]:
 
 
 async def connect(
-    temporal: TemporalConfig, *, converter: DataConverter | None = None, runtime: Runtime | None = None
+    temporal: TemporalConfig,
+    *,
+    converter: DataConverter | None = None,
+    runtime: Runtime | None = None,
+    patience: float = PATIENCE,
 ) -> Client:
     """A client that speaks our models, encrypted where a key is named.
 
     Args:
         converter: of the config's keys, when not given.
         runtime: the process's own, where its logs are wanted.
+        patience: seconds for a server that neither answers nor refuses.
 
     Raises:
         FerryError: ``temporal.unreachable``, ``temporal.certificate``, ``temporal.refused``.
@@ -61,7 +66,7 @@ async def connect(
     options = connect_options(temporal)
     converter = converter or converter_of(temporal)
     try:
-        return await asyncio.wait_for(Client.connect(**options, data_converter=converter, runtime=runtime), PATIENCE)
+        return await asyncio.wait_for(Client.connect(**options, data_converter=converter, runtime=runtime), patience)
     except TimeoutError:
         raise FerryError("temporal.unreachable", f"{options['target_host']} does not answer") from None
     except (RuntimeError, ValueError) as error:

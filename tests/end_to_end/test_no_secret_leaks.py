@@ -7,6 +7,7 @@ store, the lab's folder. The secrets' own files alone may hold them.
 import base64
 import json
 import random
+import re
 import secrets
 import subprocess
 from pathlib import Path
@@ -87,11 +88,15 @@ def stage(tmp_path, temporal_cli):
     with (
         DevServer(tmp_path / "temporal", cli=temporal_cli) as server,
         gate(server.address, authority, api_key=api_key, client_certificates=True) as (address, _),
-        running_vault(tmp_path / "vault", vault_token := ':"$ü%' + secrets.token_urlsafe(15)) as vault,
+        running_vault(tmp_path / "vault") as vault,
         programs(tmp_path, address) as running,
     ):
         server.cli = temporal_cli
+        vault_token = AWKWARD + secrets.token_urlsafe(15)
+        vault.ask("PUT", "sys/policies/acl/ferry", policy='path "secret/data/ferry" { capabilities = ["read"] }')
+        vault.ask("POST", "auth/token/create", id=vault_token, policies=["ferry"])
         running.environment |= vault.environment | {
+            "VAULT_TOKEN": vault_token,
             "TEMPORAL_API_KEY": api_key,
             "TEMPORAL_TLS_SERVER_CA_CERT_PATH": str(authority.ca_file),
             "TEMPORAL_TLS_CLIENT_CERT_PATH": str(certificate),
@@ -124,7 +129,8 @@ def test_no_secret_is_found_in_anything_that_a_migration_leaves_behind(stage):
         echo = ["INTERNAL_ERROR", f"login {stage.secrets['xcpng']} of {stage.secrets['vsphere']}"]
         running.xapi("faults", method="VDI.create", action="error", argument=echo, count=-1)
         stage.say("retry", "web01", want=0)
-        stage.say("doctor", "-o", "json", want=0)
+        checked = {each["what"]: each["line"] for each in json.loads(stage.say("doctor", "-o", "json", want=0).stdout)}
+        assert re.fullmatch(r"encrypted with the key [0-9a-f]{12}", checked["payloads"])
         stage.say("inventory", want=0)
         # A server that repeats a password in its answer.
         seen_until(stage, lambda seen: "login [hidden] of [hidden]" in json.dumps(seen["activities"]))

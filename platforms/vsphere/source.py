@@ -49,10 +49,6 @@ class VsphereSource:
         told: str = self.session.call("log in", lambda instance: instance.RetrieveContent().about.fullName)
         return f"{told}, free licence: it moves what is off" if licence.is_read_only(self.session) else told
 
-    def forget_refusal(self) -> None:
-        """The password was corrected: after ``vsphere.login_refused`` nothing logs in until this is called."""
-        self.session.forget_refusal()
-
     # -- inventory
 
     def machines(self) -> list[MachineSummary]:

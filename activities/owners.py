@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.errors import FerryError
@@ -98,7 +97,7 @@ class Owners:
                 handle = self._client.get_workflow_handle(each.id, run_id=each.run_id)
                 async for event in handle.fetch_history_events(page_size=1):
                     payloads = event.workflow_execution_started_event_attributes.input.payloads
-                    [said] = await pydantic_data_converter.decode(payloads, [VerifyRequest])
+                    [said] = await self._client.data_converter.decode(payloads, [VerifyRequest])
                     found.add(said.report.migration)
                     break
             self._verifying = found

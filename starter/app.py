@@ -9,6 +9,7 @@ from starter.commands import (
     answering,
     approving,
     cancelling,
+    codec_serving,
     collecting,
     demonstrating,
     diagnosing,
@@ -90,4 +91,7 @@ app.command("report", short_help="How a migration ended, and its record.")(repor
 app.command("verify-report", short_help="Check an exported record, offline.")(reporting.verify_report)
 app.add_typer(collecting.app, name="gc")
 app.command("explain", short_help="What an error code means.")(explaining.explain)
+app.command("codec-server", short_help="Let `temporal` and its Web UI read what is encrypted.")(
+    codec_serving.codec_server
+)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
 from activities.preflight import PreflightActivities
@@ -124,6 +125,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
         InspectionActivities(systems).inspect,
+        CalendarActivities().next_window,
         *_activities_of(source),
         *_activities_of(target),
     ]

@@ -124,6 +124,16 @@ _ENTRIES = (
     # -- the cutover
     ErrorEntry("source.shutdown_timeout", _ASK, "The guest was asked to shut down and did not in time.",
                "Shut it down from inside, then `ferry retry VM` and approve; or choose power_off = guest-then-hard."),
+    ErrorEntry("cutover.window_closed", _F, "The window closed before the target was started, so the cutover was undone.",
+               "Nothing: the source runs, and the next window is waited for; the approval still counts."),
+    ErrorEntry("cutover.overran", _ASK, "Cutovers took longer than the downtime they may take, and were undone, several times.",
+               "The source runs. `ferry retry VM`, then approve with a larger `--max-downtime`, or at a quieter hour."),
+    ErrorEntry("cutover.no_window", _ASK, "Every window of the request is over; passes go on, but no cutover can begin.",
+               "Set others: `ferry limit VM --window 'Sat 22:00-02:00 Europe/Berlin'`, or `--window off`; or cancel.", ExitCode.WAITING),
+    ErrorEntry("cutover.window_too_short", _ASK, "The predicted downtime is longer than the window is open; passes go on.",
+               "Set a longer window (`ferry limit VM --window …`), or wait for a quieter hour.", ExitCode.WAITING),
+    ErrorEntry("cutover.downtime_exceeded", _ASK, "The predicted downtime is longer than the request or an approval allows.",
+               "Passes go on, and it begins when the prediction fits; or approve again with a larger `--max-downtime`.", ExitCode.WAITING),
     ErrorEntry("source.stale_epoch", _F, "A rollback overtook this step; it was not carried out.",
                "Nothing: the newer decision holds."),
     # -- XAPI

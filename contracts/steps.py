@@ -7,6 +7,7 @@ from pydantic import Field
 
 from contracts.base import Contract
 from contracts.machine import Machine, OwnerMark
+from contracts.windows import Opening
 
 VHD_MOST = 2040 << 30
 """Bytes of the largest VHD (xapi.md §1.14)."""
@@ -232,6 +233,19 @@ class SealReport(Contract):
     rewritten: int = Field(
         default=0, description="bytes of the 2 MiB blocks that were written since the whole disks were read back"
     )
+
+
+class CalendarOrder(Contract):
+    """Which window is open at that time, or opens next."""
+
+    windows: tuple[str, ...]
+    after: datetime
+
+
+class CalendarAnswer(Contract):
+    """None: they are all over."""
+
+    window: Opening | None = None
 
 
 class SourceOrder(Contract):

@@ -24,6 +24,12 @@ REPAIRS = 2
 FINAL_TRIES = 3
 """A final pass whose freeze did not hold is made again that often before the cutover is undone."""
 
+OVERRUN = 1.5
+"""A downtime may take so many times its budget before it is cut short: to undo a cutover that is nearly through costs
+more downtime than to end it."""
+OVERRUNS = 3
+"""So many cutovers that took too long, and a human is asked: the guest writes more at its end than was foreseen."""
+
 PASSES_PER_RUN = 50
 """Continue-as-new after as many, whatever the server suggests: a run's history stays small (SAFETY 20)."""
 
@@ -75,5 +81,6 @@ TIMINGS: dict[str, Timing] = {
     "prove_target": _BYTES,
     "prove_source": _BYTES,
     "prove_by_checksum": _BYTES,
+    "next_window": Timing(timedelta(minutes=1), beats=False),
     "inspect": Timing(timedelta(minutes=2)),
 }

@@ -8,12 +8,15 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.calendar import CalendarActivities
 from activities.running import as_application_error
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
 from contracts.steps import (
     BaseReport,
     BothProofs,
+    CalendarAnswer,
+    CalendarOrder,
     Check,
     CopyOrder,
     CopyReport,
@@ -215,6 +218,10 @@ class ScriptedSteps:
     @activity.defn
     async def unfence_source(self, order: UnfenceOrder) -> None:
         self._do("unfence_source", order)
+
+    @activity.defn
+    async def next_window(self, order: CalendarOrder) -> CalendarAnswer:
+        return await CalendarActivities().next_window(order)
 
     @activity.defn
     async def raise_source_epoch(self, order: SourceOrder) -> None:

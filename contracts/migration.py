@@ -45,6 +45,7 @@ class MigrateVmRequest(Request):
     segment_bytes: Size = Field(default=8 << 30, ge=1 << 20, description="bytes of data per PUT")
     power_off: Literal["guest-then-ask", "guest-then-hard", "hard"] = "guest-then-ask"
     power_off_patience: Duration = timedelta(minutes=10)
+    power_off_deadline: Duration = Field(default=timedelta(minutes=2), description="for a hard power-off to be seen")
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
     bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
     windows: Windows = Field(default=(), description="when a cutover may be; none: always")

@@ -26,6 +26,7 @@ from temporalio.worker import Worker
 from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
+from activities.powering_off import PoweringOff
 from activities.preflight import PreflightActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
@@ -126,6 +127,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         PreflightActivities(systems).preflight,
         InspectionActivities(systems).inspect,
         CalendarActivities().next_window,
+        *_activities_of(PoweringOff(systems)),
         *_activities_of(source),
         *_activities_of(target),
     ]

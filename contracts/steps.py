@@ -262,6 +262,13 @@ class PowerOffOrder(Contract):
     policy: str = "guest-then-ask"
     patience: timedelta = timedelta(minutes=10)
     epoch: int = 0
+    deadline: timedelta = Field(default=timedelta(minutes=2), description="for a hard power-off to be seen")
+
+
+class Asked(Contract):
+    """What the ladder's heartbeat carries: when the guest was asked; None: not yet."""
+
+    at: datetime | None = None
 
 
 class PoweredOff(Contract):

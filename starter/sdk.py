@@ -92,7 +92,7 @@ class Migration:
     async def set_limits(
         self, *, bandwidth: str | None = None, windows: Sequence[str] | None = None, who: str = ""
     ) -> Ack:
-        """Copy no faster than that, from now on: ``50M``, ``off``, ``08:00,50M 19:00,off``; other windows (none: always)."""
+        """Copy no faster than that, from now on: ``50M``, ``off``, ``08:00,50M 19:00,off``; other windows, or none."""
         said = SetLimits(who=who, bandwidth=bandwidth, windows=None if windows is None else tuple(windows))
         return await send(self._client, self.workflow, Message.SET_LIMITS, said)
 

@@ -74,8 +74,8 @@ async def approve(
 ) -> Ack:
     """Yes to the cutover, for the facts of the ticket that was seen, or was named.
 
-    The id of the update names who says it and counts the decisions so far: the same yes sent twice is one, while a yes after a no (or
-    after a cutover that was undone) is a new one, though its ticket is the same.
+    The id of the update names who says it and counts the decisions so far: the same yes sent twice is one, while a
+    yes after a no (or after a cutover that was undone) is a new one, though its ticket is the same.
     """
     status = answering(seen)
     named = ticket or status.approval_ticket

@@ -83,6 +83,9 @@ class CuttingOver:
             story.deadlines.stop_all()
             await story.undo_down_to(depth)
             self._as_before()
+            if failure.code == "source.shutdown_timeout" and workflow.patched("late-shutdown"):
+                await self._until_it_goes_off(failure)
+                return False
             story.set(approved=None, approvals=())
             await story.park(failure)
             story.enter(Phase.AWAITING_APPROVAL)
@@ -90,6 +93,34 @@ class CuttingOver:
         finally:
             story.deadlines.stop_all()
         return True
+
+    async def _until_it_goes_off(self, failure: StepFailed) -> None:
+        """A guest that goes off late, or that is shut down by hand as the human was told, is what the yes was for.
+
+        Where the yes counts no more by then, or may not be used now, the source is powered on again: nobody wants
+        it off. A retry means that it shall run on; the next cutover then takes a new yes.
+        """
+        story = self._story
+        depth = len(story.state.undo)
+        story.will_undo(UndoStep.POWER_ON_SOURCE)  # for a cancel in the very moment
+        off = order("source_goes_off", SourceOrder(errand=story.errand), bool, summary="does it shut down after all?")
+        try:
+            await story.park(failure, or_when=off.done)
+        finally:
+            if not off.done():
+                off.cancel()
+        try:
+            gone = await heard(off)
+        except StepFailed:
+            gone = False
+        story.forget_expired()
+        story.enter(Phase.AWAITING_APPROVAL)
+        taken = gone and story.syncing.ready()
+        if not taken:
+            story.set(approved=None, approvals=())
+        if gone and not taken:
+            await story.undo_down_to(depth)
+        story.set(undo=story.state.undo[:depth])
 
     def _as_before(self) -> None:
         self._story.set(power_off_began=False, powered_off_at=None)
@@ -190,6 +221,7 @@ class CuttingOver:
                     policy=request.power_off,
                     patience=request.power_off_patience,
                     epoch=story.state.epoch,
+                    deadline=request.power_off_deadline,
                 ),
                 PoweredOff,
                 summary=f"power off the source ({request.power_off})",

@@ -5,6 +5,7 @@ proofs, rollback); the state that all of them change is one contract, so that co
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -281,8 +282,13 @@ class Story:
                 self.stop_if_asked()
             raise
 
-    async def park(self, failure: StepFailed, *, may_stop: bool = True) -> None:
+    async def park(
+        self, failure: StepFailed, *, may_stop: bool = True, or_when: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait until a human says retry (SAFETY 21). The source is thawed and runs, but in a way back.
+
+        Args:
+            or_when: or until then.
 
         Raises:
             Ended: they cancelled instead.
@@ -291,7 +297,7 @@ class Story:
         self.set(needs_human=failure.code, needs_human_message=failure.message)
         self._show()
         await workflow.wait_condition(
-            lambda: self.retry_asked or (may_stop and (self.cancel_asked or self.rollback_asked))
+            lambda: self.retry_asked or or_when() or (may_stop and (self.cancel_asked or self.rollback_asked))
         )
         self.retry_asked = False
         self.set(needs_human="", needs_human_message="")

@@ -98,9 +98,9 @@ class Syncing:
                     approved=True,
                 )
         self._tell_what_holds()
-        return self._ready()
+        return self.ready()
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
         """Approved, held by nothing, and no pass that must come first."""
         story = self._story
         state = story.state
@@ -191,7 +191,7 @@ class Syncing:
         story = self._story
         if story.state.sync_requested or story.cancel_asked or story.rollback_asked:
             return True
-        return self._ready() or calendar_is_due(story.state, story.request, workflow.now())
+        return self.ready() or calendar_is_due(story.state, story.request, workflow.now())
 
     async def _until_complete(self) -> None:
         """One pass, and further ones for what was cut or void, until nothing is owed or somebody pauses it."""

@@ -60,6 +60,7 @@ TIMINGS: dict[str, Timing] = {
     "seal": _CONSOLIDATION,
     "thaw": _CONSOLIDATION,
     "power_off_source": Timing(timedelta(days=1)),
+    "source_goes_off": Timing(timedelta(days=365)),
     "power_on_source": _LOOK,
     "fence_source": _LOOK,
     "unfence_source": _LOOK,

@@ -37,8 +37,8 @@ def approve(
 ) -> None:
     """Approve the cutover: the source is shut down, the last delta is copied and proven, the target starts.
 
-    The facts are shown first; your yes names their ticket, so that it never counts for others. Where the migration wants
-    a quorum, each person says it; said again with other bounds, it takes the place of your earlier one.
+    The facts are shown first; your yes names their ticket, so that it never counts for others. Where the migration
+    wants a quorum, each person says it; said again with other bounds, it takes the place of your earlier one.
 
     \b
     Examples:

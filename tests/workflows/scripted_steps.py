@@ -205,6 +205,17 @@ class ScriptedSteps:
         return PoweredOff(at=datetime.now(UTC), how="guest")
 
     @activity.defn
+    async def source_goes_off(self, order: SourceOrder) -> bool:
+        self._do("source_goes_off", order)
+        try:
+            while self.power is not Power.OFF:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    @activity.defn
     async def power_on_source(self, order: SourceOrder) -> None:
         self._do("power_on_source", order)
         self.power = Power.ON

@@ -103,7 +103,7 @@ class Weeks(Migration):
 
     async def start(self, **request: Any) -> "Weeks":
         self.handle = await self.client.start_workflow(
-            MIGRATE_VM, {"source": "vc", "vm": "web01", "target": "pool", "delta_interval": "6h", **request},
+            MIGRATE_VM, {"source": "vc", "vm": "web01", "target": "pool", "delta_interval": "1d", **request},
             id=f"migrate/vc/{next(_numbers)}", task_queue=QUEUE, result_type=Report,
         )  # fmt: skip
         return self
@@ -112,10 +112,9 @@ class Weeks(Migration):
         return await self.environment.get_current_time()
 
     async def skip_to(self, moment: datetime) -> Status:
-        """In steps of a day at most, so that what is due in between is done when it is due."""
+        """In steps, so that no call takes longer than the server lets it."""
         while (left := moment - await self.now()) > timedelta(0):
-            await self.environment.sleep(min(left, DAY))
-            await asyncio.sleep(0.3)
+            await self.environment.sleep(min(left, DAY / 2))
         return await self.status()
 
     async def yes(self, who: str = "ann", **more: Any) -> Any:
@@ -149,7 +148,7 @@ def decided(report: Report | Status) -> list[str]:
 
 
 async def test_an_approved_cutover_waits_for_its_window_through_worker_restarts(weeks):
-    await weeks.start(windows="Sat 22:00-02:00 UTC", max_passes=3)
+    await weeks.start(windows="Sat 22:00-02:00 UTC", max_passes=2, delta_interval="20h")
     await weeks.until_phase(Phase.AWAITING_APPROVAL)
     opens = saturday(await weeks.now())
     await weeks.yes()
@@ -162,7 +161,7 @@ async def test_an_approved_cutover_waits_for_its_window_through_worker_restarts(
     await weeks.skip_to(opens - MINUTE)
     assert "power_off_source" not in weeks.steps.said
     passes = len((await weeks.status()).passes)
-    assert passes > 5, "deltas went on meanwhile"
+    assert passes > 2, "deltas went on meanwhile"
 
     await weeks.skip_to(opens + MINUTE)
 
@@ -280,7 +279,7 @@ async def test_a_quorum_is_of_distinct_people_and_a_no_takes_all_of_it_back(week
 
 async def test_a_cutover_whose_predicted_downtime_is_longer_than_allowed_waits_until_it_fits(weeks):
     weeks.steps.pass_takes = 20 * MINUTE
-    await weeks.start(max_passes=2, downtime_budget="1h")
+    await weeks.start(max_passes=2, downtime_budget="1h", delta_interval="6h")
     await weeks.skip_to(await weeks.now() + HOUR)
     await weeks.until_phase(Phase.AWAITING_APPROVAL)
 

@@ -62,7 +62,7 @@ class ScriptedSteps:
         self.fails_when_cut = ""
         """The code with which a copy or a power-off fails that is cut, as if its worker or its platform had gone."""
         self.dies_when_cut = False
-        self.hold_power_off = False
+        self.hold_power_off = self.misses_the_power = False
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
@@ -209,7 +209,7 @@ class ScriptedSteps:
     async def source_goes_off(self, order: SourceOrder) -> bool:
         self._do("source_goes_off", order)
         try:
-            while self.power is not Power.OFF:
+            while self.power is not Power.OFF or self.misses_the_power:
                 activity.heartbeat()
                 await asyncio.sleep(0.05)
         except asyncio.CancelledError:

@@ -1,6 +1,5 @@
 """Windows, budgets, expiry and quorum over simulated weeks, with workers that come and go."""
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack

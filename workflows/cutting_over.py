@@ -251,7 +251,7 @@ class CuttingOver:
         for _ in range(FINAL_TRIES):
             story.stop_if_asked()
             if await story.syncing.sync_pass(final=True):
-                self._mind_the_downtime(timedelta(seconds=START))
+                self._mind_the_downtime(timedelta(0))
                 return
         story.stop_if_asked()
         raise StepFailed("vsphere.freeze_void", "the freeze of the final pass did not hold, several times")
@@ -280,6 +280,7 @@ class CuttingOver:
         if workflow.patched("facts-before-start"):
             await self._facts_still_hold(off=True)
         story.stop_if_asked()
+        story.deadlines.leave_room_for(timedelta(seconds=START))
         starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
         await story.hear(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
         story.stop_if_asked()

@@ -20,6 +20,7 @@ from contracts.steps import CopyOrder, CopyReport, PoweredOff, PowerOffOrder, Pr
 from tests.time_skipping import time_skipping
 from tests.workflows.one_workflow import Migration
 from tests.workflows.scripted_steps import ScriptedSteps
+from workflows import syncing
 from workflows.migrate_vm import MigrateVm
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -328,3 +329,22 @@ async def test_when_all_windows_are_over_a_human_is_told_and_passes_go_on(weeks)
     await weeks.update("set_limits", {"windows": []})
 
     assert (await weeks.report()).outcome == "done"
+
+
+async def test_what_was_decided_is_carried_into_new_runs(weeks, monkeypatch):
+    monkeypatch.setattr(syncing, "PASSES_PER_RUN", 3)
+    await weeks.start(windows="Sat 22:00-02:00 UTC", quorum=2, approval_expires="30d", max_passes=2)
+    await weeks.until_phase(Phase.AWAITING_APPROVAL)
+    opens = saturday(await weeks.now(), weeks=1)
+    await weeks.yes("ann", max_downtime="1h")
+    await weeks.skip_to(opens - 4 * DAY)
+    await weeks.yes("bob")
+    status = await weeks.skip_to(opens - HOUR)
+    assert status.runs > 2
+    assert [each.who for each in status.approvals] == ["ann", "bob"]
+
+    await weeks.skip_to(opens + MINUTE)
+
+    report = await weeks.report()
+    assert report.outcome == "done"
+    assert opens <= weeks.steps.power_changes[0][1] < opens + MINUTE

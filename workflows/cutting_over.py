@@ -115,13 +115,13 @@ class CuttingOver:
         except StepFailed:
             gone = False
         story.forget_expired()
-        story.enter(Phase.AWAITING_APPROVAL)
         taken = gone and story.syncing.ready()
         if not taken:
             story.set(approved=None, approvals=())
         if gone and not taken:
             await story.undo_down_to(depth)
         story.set(undo=story.state.undo[:depth])
+        story.enter(Phase.AWAITING_APPROVAL)
 
     def _as_before(self) -> None:
         self._story.set(power_off_began=False, powered_off_at=None)

@@ -1,5 +1,6 @@
 """Windows, budgets, expiry and quorum over simulated weeks, with workers that come and go."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from temporalio import activity
+from temporalio.api.testservice.v1 import SleepRequest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -23,6 +26,8 @@ from tests.workflows.scripted_steps import ScriptedSteps
 from workflows import syncing
 from workflows.migrate_vm import MigrateVm
 
+PATIENCE = timedelta(seconds=100)
+"""A busy machine takes its time."""
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -112,10 +117,20 @@ class Weeks(Migration):
         return await self.environment.get_current_time()
 
     async def skip_to(self, moment: datetime) -> Status:
-        """In steps, so that no call takes longer than the server lets it."""
+        """In steps, so that no call takes long, and with patience: many passes may be due in between."""
         while (left := moment - await self.now()) > timedelta(0):
-            await self.environment.sleep(min(left, DAY / 2))
+            duration = Duration()
+            duration.FromTimedelta(min(left, max(left / 4, 5 * MINUTE)))
+            sleep = self.client.test_service.unlock_time_skipping_with_sleep
+            await sleep(SleepRequest(duration=duration), timeout=PATIENCE)
         return await self.status()
+
+    async def until(self, wanted: Any, seconds: float = PATIENCE.total_seconds()) -> Status:
+        return await super().until(wanted, seconds)
+
+    async def report(self) -> Report:
+        """With time standing still, else what is waited for were skipped."""
+        return await asyncio.wait_for(self.handle.result(), PATIENCE.total_seconds())
 
     async def yes(self, who: str = "ann", **more: Any) -> Any:
         ticket = (await self.status()).approval_ticket

@@ -19,9 +19,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
 from activities.leftovers import LeftoverActivities
 from activities.limits import Limits
+from activities.powering_off import PoweringOff
 from activities.preflight import PreflightActivities
 from activities.recording import RecordingActivities
 from activities.source import SourceActivities
@@ -120,6 +122,8 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         InspectionActivities(systems).inspect,
         *_activities_of(RecordingActivities(systems)),
         *_activities_of(LeftoverActivities(systems)),
+        CalendarActivities().next_window,
+        *_activities_of(PoweringOff(systems)),
         *_activities_of(source),
         *_activities_of(target),
     ]

@@ -27,7 +27,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
     from contracts.record import RecordEnd
+    from workflows.approving import with_yes
     from workflows.deciding import refusal
+    from workflows.holding import HOLDS
     from workflows.story import GoOn, Story
     from workflows.telling import status_of
 
@@ -212,8 +214,8 @@ class MigrateVm:
         match message:
             case Message.APPROVE:
                 assert isinstance(said, Approve)
-                if story.state.approved is None:
-                    story.decide(_decision("approved", said, self.story), approved=True)
+                story.forget_expired()
+                story.state = with_yes(story.state, story.request, said, workflow.now())
             case Message.REJECT:
                 assert isinstance(said, Reject)
                 story.decide(_decision("rejected", said, self.story), approved=False)
@@ -225,13 +227,18 @@ class MigrateVm:
                 story.set(sync_requested=True)
             case Message.RETRY:
                 story.retry_asked = True
+                if story.state.needs_human in HOLDS:
+                    story.set(sync_requested=True)  # nothing is parked: it looks again, after a pass
             case Message.ROLLBACK:
                 assert isinstance(said, Rollback)
                 story.rollback_asked = True
                 story.decide(_decision("rollback", said, self.story), approved=None)
             case Message.SET_LIMITS:
                 assert isinstance(said, SetLimits)
-                story.set(bandwidth=said.bandwidth)
+                if said.bandwidth is not None:
+                    story.set(bandwidth=said.bandwidth)
+                if said.windows is not None:
+                    story.set(windows=said.windows, window=None, no_window_left=False)
 
     def _note_signal(self, name: str, outcome: str) -> None:
         heard = HeardSignal(name=name[:100], outcome=outcome, at=workflow.now())

@@ -26,6 +26,7 @@ from temporalio.worker import Worker
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
 from activities.preflight import PreflightActivities
+from activities.smoke import SmokeActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.target import TargetActivities
@@ -126,6 +127,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         InspectionActivities(systems).inspect,
         *_activities_of(source),
         *_activities_of(target),
+        *_activities_of(SmokeActivities(systems)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut

@@ -146,6 +146,12 @@ _ENTRIES = (
                "Find out who changed it; start the migration anew."),
     ErrorEntry("xapi.failure", _ASK, "XAPI answered with an error that Ferry does not know.",
                "Read it in the message, mend its cause, then `ferry retry VM`."),
+    # -- after the start
+    ErrorEntry("smoke.failed", _ASK, "The target runs not as it should: the message says what was missing.",
+               "Look at its console in Xen Orchestra; mend it and `ferry retry VM`, take it as it is by "
+               "`ferry retry VM --accept`, or go back by `ferry rollback VM`."),
+    ErrorEntry("smoke.no_reboot", _ASK, "The guest cannot be asked to reboot: no tools answer there.",
+               "Install the guest tools and reboot it from inside, then `ferry retry VM`; or `ferry retry VM --accept`."),
     # -- the store and the proofs
     ErrorEntry("store.mismatch", _R, "This worker has another store than the one the migration began with.",
                "Give all workers of the queue one shared store path, or stop the worker that is wrong."),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contracts.after import Smoke, SmokeReport
 from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
@@ -41,6 +42,7 @@ class MigrateVmRequest(Request):
     power_off_patience: Duration = timedelta(minutes=10)
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
     bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
+    smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
 
 
 def _tidy(value: object) -> object:
@@ -68,6 +70,12 @@ class Steer(Request):
 
     who: str = Field(default="", max_length=200)
     note: str = Field(default="", max_length=2000)
+
+
+class Retry(Steer):
+    """Try again; or, where that is offered, go on with things as they are."""
+
+    accept: bool = Field(default=False, description="as it is: a smoke test that did not pass")
 
 
 class SetLimits(Request):
@@ -199,6 +207,7 @@ class MigrationState(Contract):
     bases: dict[str, str] = Field(default={}, description="as in BaseReport")
     repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = Field(default=(), description="the latest ones")
     notes: tuple[str, ...] = ()
     last_message: str = ""
     predicted_downtime_s: float | None = None
@@ -251,6 +260,7 @@ class Status(Contract):
     decisions: tuple[Decision, ...] = ()
     signals: tuple[HeardSignal, ...] = ()
     runs: int = 1
+    smoke_tests: tuple[SmokeReport, ...] = ()
 
 
 class DiskReport(Contract):
@@ -290,4 +300,5 @@ class Report(Contract):
     kept_vdis: tuple[str, ...] = ()
     decisions: tuple[Decision, ...] = ()
     pass_list: tuple[PassSummary, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = ()
     notes: tuple[str, ...] = ()

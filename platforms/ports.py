@@ -5,8 +5,10 @@ morefs and opaque refs may change underneath. Every call is idempotent: it looks
 by its mark what an earlier attempt made. All raise :class:`contracts.errors.FerryError` only.
 """
 
+from datetime import datetime
 from typing import Protocol
 
+from contracts.after import Vitals
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import (
     BaseReport,
@@ -188,6 +190,17 @@ class Target(Protocol):
 
     def power(self, vm: str) -> Power:
         """Whether it runs."""
+        ...
+
+    def vitals(self, vm: str) -> Vitals:
+        """How it does, as it can be seen from outside. Raises ``xapi.shell_broken`` when it is gone."""
+        ...
+
+    def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
+        """In order, after re-reading the epoch; one that has booted since is left alone.
+
+        Raises ``smoke.no_reboot``, ``source.stale_epoch``.
+        """
         ...
 
     def finish(self, vm: str, errand: Errand) -> None:

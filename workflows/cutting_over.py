@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         SourceOrder,
     )
     from workflows.deciding import approval_facts, ticket_of
+    from workflows.smoke_testing import SmokeTesting
     from workflows.stepping import StepFailed, heard, order
     from workflows.telling import open_codes
     from workflows.timing import FINAL_TRIES, REPAIRS, STOP_TRYING
@@ -40,6 +41,7 @@ class CuttingOver:
 
     def __init__(self, story: "Story") -> None:
         self._story = story
+        self._smoke = SmokeTesting(story)
 
     async def cut_over(self) -> bool:
         """Power off, copy the rest, prove, start.
@@ -251,8 +253,9 @@ class CuttingOver:
         return tuple(proofs)
 
     async def prove_and_finish(self) -> None:
-        """After the start: the proofs that are still due, then leave."""
+        """After the start: the smoke test, the proofs that are still due, then leave."""
         story = self._story
+        await self._smoke.after_start()
         with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
             await story.drop_bases()
         while not story.state.proofs_sent:
@@ -300,6 +303,7 @@ class CuttingOver:
         """Nothing of ours stays on the source or the pool; the way back stays: the source is off and whole."""
         story = self._story
         story.set(leaving=True)  # a rollback is refused from here on: better than a yes that nobody obeys
+        await self._smoke.look()
         said = SourceOrder(errand=story.errand)
         if story.state.switched_tracking_on:
             await story.insist("change_tracking_off", said, _STORED)

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         MigrateVmInput,
         Reject,
         Report,
+        Retry,
         Rollback,
         SetLimits,
         Status,
@@ -37,7 +38,7 @@ _SAID: dict[Message, type[BaseModel]] = {
     Message.RESUME: Steer,
     Message.SYNC_NOW: Steer,
     Message.SET_LIMITS: SetLimits,
-    Message.RETRY: Steer,
+    Message.RETRY: Retry,
     Message.ROLLBACK: Rollback,
 }
 
@@ -126,12 +127,12 @@ class MigrateVm:
         self._check(Message.SET_LIMITS, said)
 
     @workflow.update
-    async def retry(self, said: Steer | None = None) -> Ack:
+    async def retry(self, said: Retry | None = None) -> Ack:
         """The cause is mended: try again."""
         return self._hear(Message.RETRY, said)
 
     @retry.validator
-    def _check_retry(self, said: Steer | None = None) -> None:
+    def _check_retry(self, said: Retry | None = None) -> None:
         self._check(Message.RETRY, said)
 
     @workflow.update
@@ -214,7 +215,7 @@ class MigrateVm:
             case Message.SYNC_NOW:
                 story.set(sync_requested=True)
             case Message.RETRY:
-                story.retry_asked = True
+                story.hear_retry(said)
             case Message.ROLLBACK:
                 assert isinstance(said, Rollback)
                 story.rollback_asked = True
@@ -243,7 +244,7 @@ def _decision(what: str, said: Approve | Reject | Rollback, story: Story) -> Dec
 
 def _decoded(model: type[BaseModel], args: Sequence[RawValue]) -> BaseModel | None:
     if not args:
-        return None if model in (Steer, SetLimits) else model.model_validate({})
+        return None if model in (Steer, Retry, SetLimits) else model.model_validate({})
     decoded: Any = workflow.payload_converter().from_payload(args[0].payload)
     return model.model_validate({} if decoded is None else decoded)
 

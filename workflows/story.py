@@ -15,7 +15,7 @@ from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from contracts.machine import Power
-    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Undo, UndoStep
+    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Retry, Undo, UndoStep
     from contracts.names import Attribute, Phase
     from contracts.steps import (
         VHD_MOST,
@@ -66,6 +66,7 @@ class Story:
         self.state = request.state or MigrationState()
         self.cancel_asked = False
         self.retry_asked = False
+        self.retry_said = Retry()
         self.rollback_asked = False
         self.next_pass_at: datetime | None = None
         self.report: Report | None = None
@@ -215,6 +216,17 @@ class Story:
         self.set(decisions=(*self.state.decisions, decision)[-100:])
         if approved is not None:
             self.set(approved=decision if approved else None)
+
+    def hear_retry(self, said: object) -> None:
+        """Somebody says retry; what they say with it is looked at by who waits for it."""
+        self.retry_said = said if isinstance(said, Retry) else Retry()
+        self.retry_asked = True
+        if self.retry_said.accept:
+            decision = Decision(
+                decision=f"accepted {self.state.needs_human}", who=self.retry_said.who, at=workflow.now(),
+                note=self.retry_said.note, phase=self.state.phase, passes=len(self.state.passes),
+            )  # fmt: skip
+            self.decide(decision, approved=None)
 
     def stop_if_asked(self) -> None:
         """Where a cancel or a rollback may be obeyed.

@@ -89,6 +89,7 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         decisions=state.decisions,
         signals=state.signals,
         runs=state.runs,
+        smoke_tests=state.smoke_tests,
     )
 
 
@@ -120,6 +121,7 @@ def report_of(
         kept_vdis=state.kept_vdis,
         decisions=state.decisions,
         pass_list=state.passes,
+        smoke_tests=state.smoke_tests,
         notes=(*state.notes, *_by_hand(state, outcome)),
     )
 

@@ -75,5 +75,7 @@ TIMINGS: dict[str, Timing] = {
     "prove_target": _BYTES,
     "prove_source": _BYTES,
     "prove_by_checksum": _BYTES,
+    "smoke_target": Timing(timedelta(days=1)),
+    "reboot_target": Timing(timedelta(hours=1)),
     "inspect": Timing(timedelta(minutes=2)),
 }

@@ -1,5 +1,8 @@
 """A pool as the activities see it: :class:`platforms.ports.Target`."""
 
+from datetime import datetime
+
+from contracts.after import Vitals
 from contracts.config import TargetConfig
 from contracts.errors import FerryError
 from contracts.guest_templates import choose_template
@@ -18,6 +21,7 @@ from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
 from platforms.xapi.snapshots import find_snapshot, our_snapshots, snapshot_shell
 from platforms.xapi.vdi import VdiTarget
+from platforms.xapi.vitals import reboot, vitals
 
 
 class XapiTarget:
@@ -96,6 +100,14 @@ class XapiTarget:
     def power(self, vm: str) -> Power:
         """Whether it runs."""
         return power.power(self._api, vm)
+
+    def vitals(self, vm: str) -> Vitals:
+        """Its power, its boot, and what its guest tells."""
+        return vitals(self._api, vm)
+
+    def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
+        """By the guest's tools."""
+        reboot(self._api, vm, mark, booted_at)
 
     def finish(self, vm: str, errand: Errand) -> None:
         """Leave no dom0 VBD, no task, no snapshot but the pre-start one, and no claim on a source that bears no mark.

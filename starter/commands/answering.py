@@ -1,5 +1,9 @@
 """`ferry reject` and `ferry retry`: a human's answer to a migration that waits for one."""
 
+from typing import Annotated
+
+import typer
+
 from contracts.names import Message
 from starter.commands._telling import tell_workflow
 from starter.options import Config, Note, OutputAs, Source, Vm, Who
@@ -31,6 +35,7 @@ def retry(
     vm: Vm,
     who: Who = None,
     note: Note = "",
+    accept: Annotated[bool, typer.Option("--accept", help="Take it as it is: a smoke test that did not pass.")] = False,
     source: Source = None,
     output: OutputAs = Output.TABLE,
     config: Config = None,
@@ -40,9 +45,10 @@ def retry(
     \b
     Example:
       ferry retry web01 --note "freed 200 GiB on local-ext"
+      ferry retry web01 --accept --note "no ssh there, by design"
     """
-    from contracts.migration import Steer
+    from contracts.migration import Retry
     from starter.sending import speaker
 
-    said = Steer(who=speaker(who), note=note)
+    said = Retry(who=speaker(who), note=note, accept=accept)
     tell_workflow(Message.RETRY, said, vm=vm, source=source, config=config, output=output)

@@ -38,14 +38,16 @@ from contracts.steps import (
     SourceOrder,
     UnfenceOrder,
 )
+from tests.workflows.scripted_after import StepsAfterTheStart
 
 DISK = "2000-6000c29a-scsi0.0"
 
 
-class ScriptedSteps:
+class ScriptedSteps(StepsAfterTheStart):
     """A source and a target that exist on paper. ``said``: the names of what was done, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[str] = []
         self.orders: list[Any] = []
         self.ordered: dict[str, Any] = {}

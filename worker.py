@@ -26,6 +26,7 @@ from temporalio.worker import Worker
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
 from activities.preflight import PreflightActivities
+from activities.retiring import RetiringActivities
 from activities.smoke import SmokeActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
@@ -42,6 +43,7 @@ from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
+from workflows.retire_vm import RetireVm
 from workflows.verify_vm import VerifyVm
 
 GRACE = timedelta(seconds=5)
@@ -128,6 +130,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(source),
         *_activities_of(target),
         *_activities_of(SmokeActivities(systems)),
+        *_activities_of(RetiringActivities(systems)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut
@@ -136,7 +139,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm], activities=light,
+            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm, RetireVm], activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

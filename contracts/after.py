@@ -69,3 +69,27 @@ class RebootOrder(Contract):
     vm: str = Field(description="uuid on the target")
     epoch: int = 0
     booted_at: datetime | None = None
+
+
+class RetireOrder(Contract):
+    """Rename and annotate the source that is off for good."""
+
+    errand: Errand
+    epoch: int = 0
+    suffix: str = Field(description="what its name, whatever that is by then, ends with from then on")
+    annotation: str
+
+
+class Retired(Contract):
+    """What the source is called now."""
+
+    name: str
+
+
+class RemoveOrder(Contract):
+    """Remove a retired source with its disks (SAFETY 22). ``confirmed``: its name or instanceUuid, typed by a human."""
+
+    errand: Errand
+    confirmed: str
+    target_vm: str = Field(description="uuid: the VM that it has become")
+    disk_ids: tuple[str, ...]

@@ -152,6 +152,9 @@ _ENTRIES = (
                "`ferry retry VM --accept`, or go back by `ferry rollback VM`."),
     ErrorEntry("smoke.no_reboot", _ASK, "The guest cannot be asked to reboot: no tools answer there.",
                "Install the guest tools and reboot it from inside, then `ferry retry VM`; or `ferry retry VM --accept`."),
+    ErrorEntry("retire.refused", _F, "Something speaks against removing this VM; nothing was done.",
+               "The message names all of it. Look at the VM on the source: what is left is removed there, by hand.",
+               _CONFLICT),
     # -- the store and the proofs
     ErrorEntry("store.mismatch", _R, "This worker has another store than the one the migration began with.",
                "Give all workers of the queue one shared store path, or stop the worker that is wrong."),

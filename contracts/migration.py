@@ -43,6 +43,12 @@ class MigrateVmRequest(Request):
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
     bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
     smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
+    probation: Duration = Field(
+        default=timedelta(0), le=timedelta(days=365), description="days in which a rollback is still possible"
+    )
+    retire: Literal["rename", "none"] | None = Field(
+        default=None, description="what becomes of the source in the end; default: rename, after a probation"
+    )
 
 
 def _tidy(value: object) -> object:
@@ -208,6 +214,8 @@ class MigrationState(Contract):
     repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
     smoke_tests: tuple[SmokeReport, ...] = Field(default=(), description="the latest ones")
+    probation_ends_at: datetime | None = None
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
     notes: tuple[str, ...] = ()
     last_message: str = ""
     predicted_downtime_s: float | None = None
@@ -261,6 +269,7 @@ class Status(Contract):
     signals: tuple[HeardSignal, ...] = ()
     runs: int = 1
     smoke_tests: tuple[SmokeReport, ...] = ()
+    probation_ends_at: datetime | None = None
 
 
 class DiskReport(Contract):
@@ -301,4 +310,5 @@ class Report(Contract):
     decisions: tuple[Decision, ...] = ()
     pass_list: tuple[PassSummary, ...] = ()
     smoke_tests: tuple[SmokeReport, ...] = ()
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
     notes: tuple[str, ...] = ()

@@ -10,6 +10,8 @@ TRANSFER_QUEUE = "ferry-transfer"
 MIGRATE_VM = "MigrateVm"
 VERIFY_VM = "VerifyVm"
 """The workflow behind `ferry verify`."""
+RETIRE_VM = "RetireVm"
+"""The workflow behind `ferry retire`."""
 INSPECT = "Inspect"
 """The short workflow behind `ferry inventory` and `ferry doctor`."""
 

@@ -8,7 +8,7 @@ by its mark what an earlier attempt made. All raise :class:`contracts.errors.Fer
 from datetime import datetime
 from typing import Protocol
 
-from contracts.after import Vitals
+from contracts.after import RemoveOrder, Retired, RetireOrder, Vitals
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import (
     BaseReport,
@@ -119,6 +119,17 @@ class Source(Protocol):
 
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """Undo what the journal names. Raises ``source.stale_epoch``."""
+        ...
+
+    def retire(self, machine_id: str, order: RetireOrder) -> Retired:
+        """Rename, annotate and mark a migrated machine that is off; done before is success.
+
+        Raises ``source.stale_epoch``, ``vsphere.powered_on_again``.
+        """
+        ...
+
+    def remove(self, machine_id: str, order: RemoveOrder) -> None:
+        """Remove a retired machine with its disks. Raises ``retire.refused`` for any other, ``vm.gone``."""
         ...
 
 

@@ -24,6 +24,8 @@ with workflow.unsafe.imports_passed_through():
         SourceOrder,
     )
     from workflows.deciding import approval_facts, ticket_of
+    from workflows.probation import Probation
+    from workflows.retiring import retire
     from workflows.smoke_testing import SmokeTesting
     from workflows.stepping import StepFailed, heard, order
     from workflows.telling import open_codes
@@ -268,7 +270,8 @@ class CuttingOver:
         while not story.state.proofs_source:
             await self._or_park(self._prove_source)
         story.stop_if_asked()
-        await self.leave()
+        await Probation(story, self._smoke).endured()
+        await self.leave(retires=True)
 
     async def _prove_sent_at_last(self) -> None:
         """After the start; by the pool's own checksum where it serves no export."""
@@ -299,17 +302,19 @@ class CuttingOver:
         except StepFailed as failure:
             await self._story.park(failure)
 
-    async def leave(self) -> None:
+    async def leave(self, *, retires: bool = False) -> None:
         """Nothing of ours stays on the source or the pool; the way back stays: the source is off and whole."""
         story = self._story
         story.set(leaving=True)  # a rollback is refused from here on: better than a yes that nobody obeys
         await self._smoke.look()
+        if retires:
+            await retire(story)
         said = SourceOrder(errand=story.errand)
         if story.state.switched_tracking_on:
             await story.insist("change_tracking_off", said, _STORED)
         await story.insist("finish_target", self._ref(), _STORED)
         await story.insist("release_source", said, _STORED)
-        notes = ["the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
+        notes = [*story.state.notes, "the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
         if story.state.fence and story.state.fence.changes:
             changed = ", ".join(f"{name}: {change}" for name, change in sorted(story.state.fence.changes.items()))
             notes.append(f"the source stays off and fenced ({changed})")

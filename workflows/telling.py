@@ -57,6 +57,8 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
     next_step = _NEXT[state.phase] if state.was_on else _NEXT_OF_OFF.get(state.phase, _NEXT[state.phase])
     if state.needs_human:
         next_step = entry(state.needs_human).action
+    elif state.phase is Phase.PROBATION and state.probation_ends_at:
+        next_step = f"{next_step}, until {state.probation_ends_at:%Y-%m-%d %H:%M} UTC"
     elif state.paused:
         next_step = "paused: `ferry resume` goes on"
     errand = state.errand
@@ -90,6 +92,7 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         signals=state.signals,
         runs=state.runs,
         smoke_tests=state.smoke_tests,
+        probation_ends_at=state.probation_ends_at,
     )
 
 
@@ -122,6 +125,7 @@ def report_of(
         decisions=state.decisions,
         pass_list=state.passes,
         smoke_tests=state.smoke_tests,
+        retired_as=state.retired_as,
         notes=(*state.notes, *_by_hand(state, outcome)),
     )
 

@@ -76,6 +76,8 @@ TIMINGS: dict[str, Timing] = {
     "prove_source": _BYTES,
     "prove_by_checksum": _BYTES,
     "smoke_target": Timing(timedelta(days=1)),
+    "retire_source": _LOOK,
+    "remove_source": _LOOK,
     "reboot_target": Timing(timedelta(hours=1)),
     "inspect": Timing(timedelta(minutes=2)),
 }

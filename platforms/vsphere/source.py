@@ -5,11 +5,12 @@ from typing import Any
 
 from pyVmomi import vim
 
+from contracts.after import RemoveOrder, Retired, RetireOrder
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze
-from platforms.vsphere import fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
+from platforms.vsphere import fencing, freezing, inventory, licence, marks, power, retiring, snapshots, tags, tracking
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -152,6 +153,17 @@ class VsphereSource:
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""
         fencing.unfence(self.session, self._find(machine_id), journal, mark)
+
+    # -- when it is migrated
+
+    def retire(self, machine_id: str, order: RetireOrder) -> Retired:
+        """See the protocol."""
+        return Retired(name=retiring.retire(self.session, self._find(machine_id), order))
+
+    def remove(self, machine_id: str, order: RemoveOrder) -> None:
+        """See the protocol."""
+        vm = self._find(machine_id)
+        retiring.remove(self.session, vm, order.errand.migration, order.confirmed, order.disk_ids)
 
     def _find(self, machine_id: str) -> Located:
         with self._lock:

@@ -31,6 +31,13 @@ class PowerOff(StrEnum):
     HARD = "hard"
 
 
+class Retire(StrEnum):
+    """What becomes of the source in the end."""
+
+    RENAME = "rename"
+    NONE = "none"
+
+
 def start(
     words: Annotated[
         list[str],
@@ -86,6 +93,13 @@ def start(
     smoke_reboot: Annotated[
         bool | None, typer.Option("--smoke-reboot", help="Then reboot it in order, and test it again.")
     ] = None,
+    probation: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Days in which `ferry rollback` still works: 14d. [default: none]"),
+    ] = None,
+    retire: Annotated[
+        Retire | None, typer.Option(help="The source in the end. [default: rename, after a probation; else none]")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is over, or needs a human (exit 5).")] = False,
     output: OutputAs = Output.TABLE,
     config: Config = None,
@@ -120,6 +134,8 @@ def start(
         "power_off_patience": power_off_patience,
         "start_target": start_target,
         "bandwidth": bandwidth,
+        "probation": probation,
+        "retire": retire and retire.value,
         "smoke": smoke_of(
             smoke, ports=smoke_port, address=smoke_address, guest_tools=smoke_tools, within=smoke_within,
             reboot=smoke_reboot,

@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio import activity
 
-from contracts.after import RebootOrder, SmokeOrder, SmokeReport, Vitals
+from contracts.after import RebootOrder, RemoveOrder, Retired, RetireOrder, SmokeOrder, SmokeReport, Vitals
 from contracts.machine import Power
 
 
@@ -31,3 +31,12 @@ class StepsAfterTheStart:
     async def reboot_target(self, order: RebootOrder) -> None:
         self._do("reboot_target", order)
         self.boots += 1
+
+    @activity.defn
+    async def retire_source(self, order: RetireOrder) -> Retired:
+        self._do("retire_source", order)
+        return Retired(name=f"web01{order.suffix}")
+
+    @activity.defn
+    async def remove_source(self, order: RemoveOrder) -> None:
+        self._do("remove_source", order)

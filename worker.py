@@ -31,6 +31,7 @@ from activities.smoke import SmokeActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.target import TargetActivities
+from activities.test_boot import TestBootActivities
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
 from contracts.config import Config, StoreConfig, TemporalConfig, config_path, load_config
@@ -131,6 +132,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(target),
         *_activities_of(SmokeActivities(systems)),
         *_activities_of(RetiringActivities(systems)),
+        *_activities_of(TestBootActivities(systems)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut

@@ -23,6 +23,7 @@ from contracts.steps import (
     Shell,
     SnapshotReport,
 )
+from contracts.test_boot import TestBoot, TestBootReport
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -149,6 +150,7 @@ class UndoStep(StrEnum):
     UNFENCE_SOURCE = "unfence_source"
     BLOCK_TARGET = "block_target"
     DROP_BASES = "drop_bases"
+    DROP_TEST = "drop_test"
 
 
 class Undo(Contract):
@@ -221,6 +223,9 @@ class MigrationState(Contract):
     smoke_tests: tuple[SmokeReport, ...] = Field(default=(), description="the latest ones")
     probation_ends_at: datetime | None = None
     retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    test_boot: TestBoot | None = Field(default=None, description="asked for, and not over yet")
+    tests: int = Field(default=0, description="test boots that were begun")
+    test_boots: tuple[TestBootReport, ...] = Field(default=(), description="the latest ones")
     notes: tuple[str, ...] = ()
     last_message: str = ""
     predicted_downtime_s: float | None = None
@@ -275,6 +280,8 @@ class Status(Contract):
     runs: int = 1
     smoke_tests: tuple[SmokeReport, ...] = ()
     probation_ends_at: datetime | None = None
+    test_boot: str = Field(default="", description="who asked for the one that is under way; empty: none is")
+    test_boots: tuple[TestBootReport, ...] = ()
 
 
 class DiskReport(Contract):
@@ -316,4 +323,5 @@ class Report(Contract):
     pass_list: tuple[PassSummary, ...] = ()
     smoke_tests: tuple[SmokeReport, ...] = ()
     retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    test_boots: tuple[TestBootReport, ...] = ()
     notes: tuple[str, ...] = ()

@@ -54,6 +54,7 @@ class Message(StrEnum):
     SET_LIMITS = "set_limits"
     RETRY = "retry"
     ROLLBACK = "rollback"
+    TEST_BOOT = "test_boot"
 
 
 SIGNAL_TWINS: dict[str, Message] = {
@@ -65,6 +66,7 @@ SIGNAL_TWINS: dict[str, Message] = {
     "set_migration_limits": Message.SET_LIMITS,
     "retry_migration": Message.RETRY,
     "rollback_migration": Message.ROLLBACK,
+    "test_boot_migration": Message.TEST_BOOT,
 }
 """Signal name to the update of the same effect, for clients that know no updates."""
 
@@ -89,6 +91,7 @@ ACCEPTED_IN: dict[Message, frozenset[Phase]] = {
     Message.RESUME: _SYNCING,
     Message.SYNC_NOW: _SYNCING,
     Message.SET_LIMITS: _SYNCING,
+    Message.TEST_BOOT: frozenset({Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL}),
     Message.RETRY: frozenset(Phase),
     Message.ROLLBACK: frozenset({Phase.CUTOVER, Phase.START, Phase.PROBATION}),
 }

@@ -23,6 +23,7 @@ from contracts.steps import (
     SourceFacts,
     TargetFacts,
 )
+from contracts.test_boot import TestMade, TestOrder
 from disks.protocols import Checksum, DiskSource, DiskTarget, ReadBack, TargetRanges
 
 
@@ -217,6 +218,21 @@ class Target(Protocol):
 
         Raises ``smoke.no_reboot``, ``source.stale_epoch``.
         """
+        ...
+
+    def make_test(self, order: TestOrder) -> TestMade:
+        """A VM of clones of the shell's disks, on a network without uplink; found again where it was made before.
+
+        Raises ``source.stale_epoch`` when that test, or a later one, is over.
+        """
+        ...
+
+    def start_test(self, order: TestOrder) -> None:
+        """Boot it, only where it meets nobody. Raises ``xapi.cannot_start``, ``xapi.shell_broken``."""
+        ...
+
+    def drop_test(self, order: TestOrder) -> None:
+        """Stop it and leave nothing of it; from here on nothing of it is made any more."""
         ...
 
     def finish(self, vm: str, errand: Errand) -> None:

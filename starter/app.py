@@ -20,6 +20,7 @@ from starter.commands import (
     starting,
     steering,
     templates,
+    test_booting,
     verifying,
 )
 
@@ -85,6 +86,7 @@ app.command("retry", short_help="Try again what needed a human.")(answering.retr
 app.command("cancel", short_help="Stop a migration.")(cancelling.cancel)
 app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
 app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
+app.command("test-boot", short_help="Boot what was copied so far, beside everything.")(test_booting.boot_test)
 app.command("retire", short_help="Rename the source of a finished migration, or remove it.")(retiring.retire)
 app.command("explain", short_help="What an error code means.")(explaining.explain)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

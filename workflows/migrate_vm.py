@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         Steer,
     )
     from contracts.names import MIGRATE_VM, SIGNAL_TWINS, STATUS, Message
+    from contracts.test_boot import TestBoot
     from workflows.deciding import refusal
     from workflows.story import GoOn, Story
     from workflows.telling import status_of
@@ -40,6 +41,7 @@ _SAID: dict[Message, type[BaseModel]] = {
     Message.SET_LIMITS: SetLimits,
     Message.RETRY: Retry,
     Message.ROLLBACK: Rollback,
+    Message.TEST_BOOT: TestBoot,
 }
 
 
@@ -144,6 +146,15 @@ class MigrateVm:
     def _check_rollback(self, said: Rollback) -> None:
         self._check(Message.ROLLBACK, said)
 
+    @workflow.update
+    async def test_boot(self, said: TestBoot) -> Ack:
+        """Boot what was copied so far from clones, beside everything, and throw it away."""
+        return self._hear(Message.TEST_BOOT, said)
+
+    @test_boot.validator
+    def _check_test_boot(self, said: TestBoot) -> None:
+        self._check(Message.TEST_BOOT, said)
+
     # -- signal twins: one handler over a table; what cannot be refused is recorded
 
     @workflow.signal(dynamic=True)
@@ -220,6 +231,9 @@ class MigrateVm:
                 assert isinstance(said, Rollback)
                 story.rollback_asked = True
                 story.decide(_decision("rollback", said, self.story), approved=None)
+            case Message.TEST_BOOT:
+                assert isinstance(said, TestBoot)
+                story.set(test_boot=story.state.test_boot or said)
             case Message.SET_LIMITS:
                 assert isinstance(said, SetLimits)
                 story.set(bandwidth=said.bandwidth)

@@ -365,6 +365,9 @@ class Story:
             case UndoStep.DROP_BASES:
                 await heard(order("drop_bases", said, type(None)))
                 self.set(bases={})
+            case UndoStep.DROP_TEST:
+                await heard(order("drop_test", self.syncing.testing.order_of(self.state.tests), type(None)))
+                self.set(test_boot=None)
             case UndoStep.BLOCK_TARGET:
                 await self._cutting_over.block_target()
 

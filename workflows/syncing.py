@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.reading_back import ReadingBack
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.telling import proof_told
+    from workflows.test_booting import TestBooting
     from workflows.timing import PASSES_PER_RUN
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Syncing:
     def __init__(self, story: "Story") -> None:
         self._story = story
         self._reading_back = ReadingBack(story, self)
+        self.testing = TestBooting(story)
 
     async def until_cutover(self) -> bool:
         """Passes until somebody approves: True; or until a new run is due: False.
@@ -52,8 +54,9 @@ class Syncing:
             if self._new_run_is_due():
                 return False
             await self._reading_back.between()
+            await self.testing.if_asked()
             await self._wait_for_next_pass()
-            if self._may_cut_over() or story.state.paused:
+            if self._may_cut_over() or story.state.paused or story.state.test_boot:
                 continue
             if story.preflight.warm:
                 await self._until_complete()
@@ -140,7 +143,9 @@ class Syncing:
     def wanted(self) -> bool:
         """Whether somebody wants something that the waiting between passes gives way to."""
         story = self._story
-        return bool(story.state.sync_requested or story.state.approved or story.cancel_asked or story.rollback_asked)
+        state = story.state
+        said = state.sync_requested or state.approved or state.test_boot
+        return bool(said or story.cancel_asked or story.rollback_asked)
 
     async def _until_complete(self) -> None:
         """One pass, and further ones for what was cut or void, until nothing is owed or somebody pauses it."""

@@ -93,6 +93,8 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         runs=state.runs,
         smoke_tests=state.smoke_tests,
         probation_ends_at=state.probation_ends_at,
+        test_boot=state.test_boot.who if state.test_boot else "",
+        test_boots=state.test_boots,
     )
 
 
@@ -126,6 +128,7 @@ def report_of(
         pass_list=state.passes,
         smoke_tests=state.smoke_tests,
         retired_as=state.retired_as,
+        test_boots=state.test_boots,
         notes=(*state.notes, *_by_hand(state, outcome)),
     )
 

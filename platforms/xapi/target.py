@@ -9,6 +9,7 @@ from contracts.guest_templates import choose_template
 from contracts.machine import OwnerMark, Power
 from contracts.names import SOURCE_MACHINE_KEY
 from contracts.steps import BaseReport, Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
+from contracts.test_boot import TestMade, TestOrder
 from platforms.xapi import blueprint, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.bases import drop_bases, take_bases
@@ -20,6 +21,7 @@ from platforms.xapi.nbd_ranges import VdiRanges, open_ranges
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
 from platforms.xapi.snapshots import find_snapshot, our_snapshots, snapshot_shell
+from platforms.xapi.test_boot import drop_test, make_test, start_test
 from platforms.xapi.vdi import VdiTarget
 from platforms.xapi.vitals import reboot, vitals
 
@@ -108,6 +110,18 @@ class XapiTarget:
     def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
         """By the guest's tools."""
         reboot(self._api, vm, mark, booted_at)
+
+    def make_test(self, order: TestOrder) -> TestMade:
+        """Clones in a VM that meets nobody."""
+        return make_test(self._api, order)
+
+    def start_test(self, order: TestOrder) -> None:
+        """Boot it."""
+        start_test(self._api, order)
+
+    def drop_test(self, order: TestOrder) -> None:
+        """Leave nothing of it."""
+        drop_test(self._api, order)
 
     def finish(self, vm: str, errand: Errand) -> None:
         """Leave no dom0 VBD, no task, no snapshot but the pre-start one, and no claim on a source that bears no mark.

@@ -252,6 +252,8 @@ def _start_on(pool: "Pool", vm: str, host: str, paused: bool, operation: str) ->
     record = _startable(pool, vm, operation)
     for each in record["VBDs"]:
         pool.db.get("VBD", each)["currently_attached"] = True
+    for each in record["VIFs"]:
+        pool.db.get("VIF", each)["currently_attached"] = True
     metrics = pool.db.get("host_metrics", pool.db.get("host", host)["metrics"])
     metrics["memory_free"] -= record["memory_static_max"]
     record.update(
@@ -284,6 +286,8 @@ def _stop(pool: "Pool", vm: str) -> str:
     pool.db.get("host_metrics", pool.db.get("host", host)["metrics"])["memory_free"] += record["memory_static_max"]
     for each in record["VBDs"]:
         pool.db.get("VBD", each)["currently_attached"] = False
+    for each in record["VIFs"]:
+        pool.db.get("VIF", each)["currently_attached"] = False
     record.update(power_state="Halted", resident_on=NULL, domid=-1)
     pool.power_log.append((time.time(), record["name_label"], "Halted"))
     return ""

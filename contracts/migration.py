@@ -49,12 +49,21 @@ class MigrateVmRequest(Request):
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
     bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
     smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
+    test_copy: bool = Field(
+        default=False, description="a copy of one moment, without cards, started on request only; nothing is stopped"
+    )
     probation: Duration = Field(
         default=timedelta(0), le=timedelta(days=365), description="days in which a rollback is still possible"
     )
     retire: Literal["rename", "none"] | None = Field(
         default=None, description="what becomes of the source in the end; default: rename, after a probation"
     )
+
+    @model_validator(mode="after")
+    def _nothing_comes_after_a_test_copy(self) -> "MigrateVmRequest":
+        if self.test_copy and (self.probation or self.retire == "rename" or self.smoke is not None):
+            raise ValueError("test_copy stops no source: it has no probation, smoke test or retirement")
+        return self
 
 
 def _tidy(value: object) -> object:

@@ -28,9 +28,14 @@ class Phase(StrEnum):
     START = "start"
     PROBATION = "probation"
     DONE = "done"
+    TEST_COPY = "test-copy"
     ROLLED_BACK = "rolled-back"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+GOOD_ENDS = frozenset({Phase.DONE.value, Phase.TEST_COPY.value})
+"""Outcomes of a report that are what was asked for."""
 
 
 class Attribute(StrEnum):

@@ -99,6 +99,7 @@ class ShellOrder(Contract):
     sr_uuid: str
     networks: dict[str, str]
     template: str
+    test_copy: bool = Field(default=False, description="named so, and without cards: it meets nobody")
     epoch: int = 0
 
 

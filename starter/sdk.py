@@ -97,7 +97,7 @@ class Migration:
         return await self._steer(Message.RETRY, who, note)
 
     async def test_boot(self, *, who: str, note: str = "", within: str = "10m") -> Ack:
-        """Boot clones of what was copied so far, and throw them away; ``test_boots`` of the status tells how it went."""
+        """Boot clones of what was copied so far, and throw them away; the status tells how it went."""
         said = TestBoot.model_validate({"who": who, "note": note, "within": within})
         return await send(self._client, self.workflow, Message.TEST_BOOT, said)
 

@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, open_codes, report_of, status_of
+    from workflows.test_copying import TestCopying
 
 Result = TypeVar("Result")
 
@@ -78,6 +79,9 @@ class Story:
         try:
             if self.state.errand is None:
                 await self._prepare()
+            if self.request.test_copy:
+                await TestCopying(self).made()
+                return self._over("test-copy", Phase.TEST_COPY)
             while True:
                 if not await self.syncing.until_cutover():
                     return GoOn()
@@ -134,6 +138,7 @@ class Story:
                 sr_uuid=found.sr_uuid,
                 networks=found.networks,
                 template=found.template,
+                test_copy=request.test_copy,
             ),
             Shell,
             summary=f"shell on {found.pool}",

@@ -63,6 +63,14 @@ class Syncing:
                 self.foresee()
         return True
 
+    async def copy_whole(self, *, final: bool) -> None:
+        """Passes until one is complete: where nobody waits for a cutover.
+
+        Raises:
+            StepFailed, Ended.
+        """
+        await self._until_complete(final=final)
+
     def _new_run_is_due(self) -> bool:
         state = self._story.state
         return state.passes_this_run >= PASSES_PER_RUN or workflow.info().is_continue_as_new_suggested()
@@ -147,7 +155,7 @@ class Syncing:
         said = state.sync_requested or state.approved or state.test_boot
         return bool(said or story.cancel_asked or story.rollback_asked)
 
-    async def _until_complete(self) -> None:
+    async def _until_complete(self, *, final: bool = False) -> None:
         """One pass, and further ones for what was cut or void, until nothing is owed or somebody pauses it."""
         story = self._story
         while True:
@@ -156,7 +164,7 @@ class Syncing:
                 await self._until_resumed()
                 continue
             try:
-                complete = await self.sync_pass()
+                complete = await self.sync_pass(final=final)
             except StepFailed as failure:
                 if not failure.asks:
                     raise

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from contracts.error_catalogue import entry
 from contracts.migration import DiskReport, MigrateVmInput, MigrationState, Report, Status
-from contracts.names import Phase
+from contracts.names import GOOD_ENDS, Phase
 from contracts.sizes import spoken_size
 from contracts.steps import ProofPart, ProofReport
 from workflows.deciding import approval_facts
@@ -19,6 +19,7 @@ _NEXT = {
     Phase.START: "the target runs; the powered-off source is read in full and compared",
     Phase.PROBATION: "the target runs; rollback is still possible",
     Phase.DONE: "nothing: the VM runs on the target",
+    Phase.TEST_COPY: "nothing: the test copy is on the target; the source was not stopped",
     Phase.ROLLED_BACK: "nothing: the VM runs on the source again",
     Phase.CANCELLED: "nothing: the source is as it was",
     Phase.FAILED: "nothing: the source is as it was; the error says why",
@@ -112,7 +113,7 @@ def report_of(
         target=request.target,
         migration=state.errand.migration if state.errand else "",
         errand=state.errand,
-        target_vm=state.shell.vm if state.shell and outcome == "done" else "",
+        target_vm=state.shell.vm if state.shell and outcome in GOOD_ENDS else "",
         passes=len(state.passes),
         bytes_allocated=state.bytes_allocated,
         bytes_sent=sum(each.bytes_sent for each in state.passes),

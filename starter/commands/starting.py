@@ -97,6 +97,10 @@ def start(
     smoke_reboot: Annotated[
         bool | None, typer.Option("--smoke-reboot", help="Then reboot it in order, and test it again.")
     ] = None,
+    test_copy: Annotated[
+        bool | None,
+        typer.Option("--test-copy", help="A copy without cards, of one moment; the source is not stopped."),
+    ] = None,
     probation: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Days in which `ferry rollback` still works: 14d. [default: none]"),
@@ -139,6 +143,7 @@ def start(
         "power_off_patience": power_off_patience,
         "start_target": start_target,
         "bandwidth": bandwidth,
+        "test_copy": test_copy,
         "probation": probation,
         "retire": retire and retire.value,
         "smoke": smoke_of(

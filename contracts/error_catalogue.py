@@ -150,6 +150,8 @@ _ENTRIES = (
                "Find out who changed it; start the migration anew."),
     ErrorEntry("xapi.failure", _ASK, "XAPI answered with an error that Ferry does not know.",
                "Read it in the message, mend its cause, then `ferry retry VM`."),
+    ErrorEntry("retry.impossible", _F, "The migration that has ended left nothing that a new run could go on with.",
+               "Start anew with `ferry start VM`: a full copy is made.", _CONFLICT),
     # -- after the start
     ErrorEntry("smoke.failed", _ASK, "The target runs not as it should: the message says what was missing.",
                "Look at its console in Xen Orchestra; mend it and `ferry retry VM`, take it as it is by "

@@ -28,6 +28,15 @@ from contracts.test_boot import TestBoot, TestBootReport
 Reason = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
+class Adopted(Request):
+    """An ended migration, as its report tells of it: its VDIs and its place in the store are gone on with."""
+
+    migration: str = Field(min_length=1)
+    store_id: str = Field(min_length=1)
+    epoch: int = Field(ge=0)
+    pass_no: int = Field(ge=0)
+
+
 class MigrateVmRequest(Request):
     """Move one VM. Three words are enough: ``{"source":"vc","vm":"web01","target":"pool"}``."""
 
@@ -49,6 +58,10 @@ class MigrateVmRequest(Request):
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
     bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
     smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
+    adopt: Adopted | None = Field(
+        default=None,
+        description="an ended migration whose copied data is gone on with: `ferry retry VM --from` fills it in",
+    )
     test_copy: bool = Field(
         default=False, description="a copy of one moment, without cards, started on request only; nothing is stopped"
     )
@@ -96,6 +109,9 @@ class Steer(Request):
 class Retry(Steer):
     """Try again; or, where that is offered, go on with things as they are."""
 
+    from_phase: Literal["", "initial-sync", "proof"] = Field(
+        default="", description="initial-sync: compare every disk in full; proof: prove again what differed"
+    )
     accept: bool = Field(default=False, description="as it is: a smoke test that did not pass")
 
 
@@ -232,6 +248,7 @@ class MigrationState(Contract):
     smoke_tests: tuple[SmokeReport, ...] = Field(default=(), description="the latest ones")
     probation_ends_at: datetime | None = None
     retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    distrust: str = Field(default="", description="why the next pass compares every disk in full; empty: it need not")
     test_boot: TestBoot | None = Field(default=None, description="asked for, and not over yet")
     tests: int = Field(default=0, description="test boots that were begun")
     test_boots: tuple[TestBootReport, ...] = Field(default=(), description="the latest ones")
@@ -333,4 +350,6 @@ class Report(Contract):
     smoke_tests: tuple[SmokeReport, ...] = ()
     retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
     test_boots: tuple[TestBootReport, ...] = ()
+    epoch: int | None = Field(default=None, description="of its last step, for whoever goes on with it")
+    pass_no: int = 0
     notes: tuple[str, ...] = ()

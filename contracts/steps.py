@@ -197,6 +197,7 @@ class CopyOrder(Contract):
     segment_bytes: int
     bandwidth: str = ""
     host: str = Field(default="", description="the host that serves the disk, for the limit of disks at once")
+    distrust: str = Field(default="", description="why change tracking is not believed, whatever it says")
 
 
 class CopyReport(Contract):

@@ -229,6 +229,8 @@ class CuttingOver:
         different = [proof for proof in self._story.state.proofs_source if not proof.holds]
         if different:
             await self._story.park(StepFailed("verify.source_differs", _told(different)))
+            if self._story.retry_said.from_phase == "proof":
+                self._story.set(proofs_source=())
 
     async def _proofs(self, name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
         return await self._all(name, orders, ProofReport)
@@ -262,11 +264,16 @@ class CuttingOver:
         await self._smoke.after_start()
         with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
             await story.drop_bases()
-        while not story.state.proofs_sent:
-            await self._or_park(self._prove_sent_at_last)
-        different = [proof for proof in story.state.proofs_sent if not proof.holds]
-        if different:
+        while True:
+            while not story.state.proofs_sent:
+                await self._or_park(self._prove_sent_at_last)
+            different = [proof for proof in story.state.proofs_sent if not proof.holds]
+            if not different:
+                break
             await story.park(StepFailed("verify.target_differs", _told(different)))
+            if story.retry_said.from_phase != "proof":
+                break
+            story.set(proofs_sent=())
         if story.state.proofs_source:  # by the same reading of the source
             await self._park_if_source_differs()
         while not story.state.proofs_source:

@@ -71,13 +71,23 @@ ACCEPTABLE = ("smoke.failed", "smoke.no_reboot")
 
 
 def _retry_refusal(state: MigrationState, said: object) -> FerryError | None:
-    if not isinstance(said, Retry) or not said.accept:
+    if not isinstance(said, Retry):
+        return None
+    if said.from_phase and not _may_go_back_to(said.from_phase, state):
+        return FerryError("request.invalid", f"retry from {said.from_phase} does not mend {state.needs_human}")
+    if not said.accept:
         return None
     if state.needs_human not in ACCEPTABLE:
         return FerryError("request.invalid", f"{state.needs_human} cannot be accepted: mend it, and retry")
     if not said.who:
         return FerryError("request.invalid", "accept needs a name: who takes it as it is?")
     return None
+
+
+def _may_go_back_to(phase: str, state: MigrationState) -> bool:
+    if phase == "proof":
+        return state.needs_human in ("verify.target_differs", "verify.source_differs")
+    return state.started_at is None and state.shell is not None and state.pass_no > 0
 
 
 def _approve_refusal(state: MigrationState, said: object) -> FerryError | None:

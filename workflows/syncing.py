@@ -283,6 +283,7 @@ class Syncing:
                 segment_bytes=story.request.segment_bytes,
                 bandwidth=story.bandwidth,
                 host=story.preflight.machine.host,
+                distrust=story.state.distrust,
             ),
             CopyReport,
             summary=f"copy {disk.slot}, pass {freeze.pass_no}",
@@ -291,6 +292,9 @@ class Syncing:
     def _count(self, number: int, copies: list[CopyReport], seconds: float, complete: bool, sealed: SealReport) -> None:
         story = self._story
         kinds = {copy.kind for copy in copies if copy.disk_id}
+        told = {copy.disk_id for copy in copies if copy.kind != "delta"}
+        if story.state.distrust and told >= {disk.disk_id for disk in story.shell.disks}:
+            story.set(distrust="")  # whatever of it is not done is owed, or to be compared: the journal knows
         summary = PassSummary(
             pass_no=number,
             kind=next(kind for kind in ("full", "compare", "initial", "delta") if kind in kinds or kind == "delta"),

@@ -130,6 +130,8 @@ def report_of(
         smoke_tests=state.smoke_tests,
         retired_as=state.retired_as,
         test_boots=state.test_boots,
+        epoch=state.epoch,
+        pass_no=state.pass_no,
         notes=(*state.notes, *_by_hand(state, outcome)),
     )
 

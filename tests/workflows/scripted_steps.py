@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.running import as_application_error
 from contracts.errors import FerryError
-from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
 from contracts.steps import (
     BaseReport,
     BothProofs,
@@ -65,6 +65,9 @@ class ScriptedSteps(StepsAfterTheStart):
         self.hold_preflight = False
         self.warm = True
         self.read_only = False
+        self.copies_as = "delta"
+        """What every pass is, but the first of a migration."""
+        self.owner: OwnerMark | None = None
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
         self.reads_between = self.hold_target_proof = False
@@ -109,7 +112,7 @@ class ScriptedSteps(StepsAfterTheStart):
     def _machine(self) -> Machine:
         return Machine(
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
-            memory=1 << 30, tools_running=True, read_only=self.read_only,
+            memory=1 << 30, tools_running=True, owner=self.owner, read_only=self.read_only,
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
             disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity),),
         )  # fmt: skip
@@ -177,7 +180,7 @@ class ScriptedSteps(StepsAfterTheStart):
             complete = False
         first = order.pass_no == 1
         return CopyReport(
-            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else "delta",
+            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else self.copies_as,
             bytes_planned=self.allocated, bytes_sent=1 << 20,
         )  # fmt: skip
 

@@ -2,10 +2,12 @@
 
 from temporalio import activity
 
-from activities.running import in_thread
+from activities.running import as_application_error, in_thread
 from activities.systems import Systems
 from contracts.after import RemoveOrder, Retired, RetireOrder
 from contracts.errors import FerryError
+from contracts.machine import Power
+from contracts.steps import SourceOrder
 
 
 class RetiringActivities:
@@ -13,6 +15,16 @@ class RetiringActivities:
 
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
+
+    @activity.defn
+    async def see_source_off(self, order: SourceOrder) -> None:
+        """Raises ``source.runs_again`` when it is not off: two machines of one identity."""
+        source = self._systems.source(order.errand.source)
+        power = await in_thread(lambda: source.power(order.errand.machine_id), pool=self._systems.pool)
+        if power is Power.ON:
+            raise as_application_error(
+                FerryError("source.runs_again", f"{order.errand.vm} was switched on at its source")
+            )
 
     @activity.defn
     async def retire_source(self, order: RetireOrder) -> Retired:

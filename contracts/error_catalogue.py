@@ -158,6 +158,8 @@ _ENTRIES = (
                "`ferry retry VM --accept`, or go back by `ferry rollback VM`."),
     ErrorEntry("smoke.no_reboot", _ASK, "The guest cannot be asked to reboot: no tools answer there.",
                "Install the guest tools and reboot it from inside, then `ferry retry VM`; or `ferry retry VM --accept`."),
+    ErrorEntry("source.runs_again", _ASK, "The source was switched on while its target is on probation.",
+               "Switch it off there and `ferry retry VM`; or take the source and give the target up: `ferry rollback VM`."),
     ErrorEntry("retire.refused", _F, "Something speaks against removing this VM; nothing was done.",
                "The message names all of it. Look at the VM on the source: what is left is removed there, by hand.",
                _CONFLICT),

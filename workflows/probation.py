@@ -9,7 +9,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from contracts.after import Smoke
     from contracts.names import Phase
+    from contracts.steps import SourceOrder
     from workflows.smoke_testing import SmokeTesting
+    from workflows.stepping import StepFailed, order
+    from workflows.timing import STOP_TRYING
 
 if TYPE_CHECKING:
     from workflows.story import Story
@@ -25,7 +28,7 @@ class Probation:
         self._story, self._smoke = story, smoke
 
     async def endured(self) -> None:
-        """Wait, test, wait; a test that fails holds it until a human has spoken, however long that takes.
+        """Wait, test, wait; what fails, or a source that was switched on, holds it until a human has spoken.
 
         The last test is at the very end: nothing is retired on the word of yesterday.
 
@@ -46,5 +49,20 @@ class Probation:
                     timeout_summary="until the next smoke test",
                 )
             story.stop_if_asked()
+            await self._source_is_off()
             if story.state.started_at is not None:
                 await self._smoke.must_pass(story.request.smoke or Smoke(), "in probation")
+
+    async def _source_is_off(self) -> None:
+        """Two of one identity are never left alone. A vCenter that does not answer holds nothing up: it may be gone."""
+        story = self._story
+        while True:
+            said = SourceOrder(errand=story.errand)
+            try:
+                look = order("see_source_off", said, type(None), summary="is it off?", give_up_after=STOP_TRYING)
+                return await story.hear(look)
+            except StepFailed as failure:
+                story.stop_if_asked()
+                if failure.code != "source.runs_again":
+                    return None
+                await story.park(failure)

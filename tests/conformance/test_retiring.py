@@ -5,10 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
+from activities.retiring import RetiringActivities
+from activities.systems import Systems
 from contracts.after import RemoveOrder, RetireOrder
 from contracts.errors import FerryError
 from contracts.machine import Machine
+from contracts.steps import SourceOrder
+from disks.folder_store import FolderStore
 from platforms.vsphere.retiring import LONGEST_NAME
 from platforms.vsphere.source import VsphereSource
 from simulators.vsphere.server import VsphereSimulator
@@ -176,3 +182,15 @@ def test_removing_takes_the_privilege_for_it(retiring):
 
     assert refused(retiring.source.remove, retiring.id, retiring.removal()) == "vsphere.no_permission"
     assert retiring.there
+
+
+async def test_a_source_that_was_switched_on_is_told(retiring, tmp_path):
+    steps = RetiringActivities(Systems({"vc": retiring.source}, {}, FolderStore(tmp_path / "store")))
+    order = SourceOrder(errand=retiring.errand)
+    await ActivityEnvironment().run(steps.see_source_off, order)
+    retiring.source.power_on(retiring.id, MARK)
+
+    with pytest.raises(ApplicationError) as told:
+        await ActivityEnvironment().run(steps.see_source_off, order)
+
+    assert told.value.type == "source.runs_again"

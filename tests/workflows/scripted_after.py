@@ -9,6 +9,7 @@ from temporalio import activity
 
 from contracts.after import RebootOrder, RemoveOrder, Retired, RetireOrder, SmokeOrder, SmokeReport, Vitals
 from contracts.machine import Power
+from contracts.steps import SourceOrder
 from contracts.test_boot import TestMade, TestOrder
 
 
@@ -61,3 +62,7 @@ class StepsAfterTheStart:
     @activity.defn
     async def drop_test(self, order: TestOrder) -> None:
         self._do("drop_test", order)
+
+    @activity.defn
+    async def see_source_off(self, order: SourceOrder) -> None:
+        self._do("see_source_off", order)

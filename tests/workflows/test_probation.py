@@ -73,7 +73,10 @@ async def test_a_fortnight_has_fourteen_tests_and_ends_with_the_source_renamed(e
         report = await ended(migration)
 
     said = migration.steps.said
-    assert said[said.index("prove_source") + 1 :] == ["smoke_target"] * 14 + ["retire_source", *LEAVE[1:]]
+    assert said[said.index("prove_source") + 1 :] == ["see_source_off", "smoke_target"] * 14 + [
+        "retire_source",
+        *LEAVE[1:],
+    ]
     assert report.outcome == "done"
     order = migration.steps.ordered["retire_source"]
     closed = (await migration.handle.describe()).close_time
@@ -151,6 +154,19 @@ async def test_a_rollback_of_a_failed_test_in_probation_is_heard_while_it_waits(
         await confirmed_rollback(migration)
 
         assert (await ended(migration)).outcome == "rolled-back"
+
+
+async def test_a_source_that_is_switched_on_meanwhile_asks_a_human(environment, migration):
+    async with working(environment, migration.steps):
+        await migration.start(**FORTNIGHT)
+        await until_day(environment, migration, 3.5)
+        migration.steps.fail("see_source_off", "source.runs_again")
+        status = await until_day(environment, migration, 5)
+        assert (status.phase, status.needs_human) == (Phase.PROBATION, "source.runs_again")
+
+        await migration.update("retry", {"who": "ann"})
+
+        assert (await ended(migration)).outcome == "done"
 
 
 async def test_nothing_is_renamed_where_nobody_asked_for_it(environment, migration):

@@ -25,6 +25,7 @@ from temporalio.worker import Worker
 
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
+from activities.moving import MovingActivities
 from activities.preflight import PreflightActivities
 from activities.retiring import RetiringActivities
 from activities.smoke import SmokeActivities
@@ -44,6 +45,7 @@ from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
+from workflows.move_disk import MoveDisk
 from workflows.retire_vm import RetireVm
 from workflows.verify_vm import VerifyVm
 
@@ -133,6 +135,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(SmokeActivities(systems)),
         *_activities_of(RetiringActivities(systems)),
         *_activities_of(TestBootActivities(systems)),
+        *_activities_of(MovingActivities(systems)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut
@@ -141,7 +144,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm, RetireVm], activities=light,
+            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm, RetireVm, MoveDisk], activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

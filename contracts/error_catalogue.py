@@ -148,6 +148,11 @@ _ENTRIES = (
                "Free memory or plug what the message names, then `ferry retry VM`."),
     ErrorEntry("xapi.shell_broken", _F, "The VM on the target is not as Ferry made it (a disk or mark is missing).",
                "Find out who changed it; start the migration anew."),
+    ErrorEntry("xapi.journal_damaged", _ASK, "A disk's VHD has lost its journal (opening journal failed: -2), as those do that were "
+               "copied as files: it can no longer be grown.",
+               "Move it to another SR while the VM runs: `ferry move-disk VM --sr SR`."),
+    ErrorEntry("move.refused", _F, "The disks cannot be moved as they are; nothing was done.",
+               "See what the message says: the VM must run, and it and the SR be named without doubt.", _CONFLICT),
     ErrorEntry("xapi.failure", _ASK, "XAPI answered with an error that Ferry does not know.",
                "Read it in the message, mend its cause, then `ferry retry VM`."),
     ErrorEntry("retry.impossible", _F, "The migration that has ended left nothing that a new run could go on with.",

@@ -12,6 +12,8 @@ VERIFY_VM = "VerifyVm"
 """The workflow behind `ferry verify`."""
 RETIRE_VM = "RetireVm"
 """The workflow behind `ferry retire`."""
+MOVE_DISK = "MoveDisk"
+"""The workflow behind `ferry move-disk`."""
 INSPECT = "Inspect"
 """The short workflow behind `ferry inventory` and `ferry doctor`."""
 

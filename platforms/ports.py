@@ -10,6 +10,7 @@ from typing import Protocol
 
 from contracts.after import RemoveOrder, Retired, RetireOrder, Vitals
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.move_disk import MoveDiskReport, MoveDiskRequest
 from contracts.steps import (
     BaseReport,
     Errand,
@@ -229,6 +230,10 @@ class Target(Protocol):
 
         Raises ``smoke.no_reboot``, ``source.stale_epoch``.
         """
+        ...
+
+    def move_disks(self, request: MoveDiskRequest) -> MoveDiskReport:
+        """Move a running VM's disks to another SR. Raises ``move.refused``, ``xapi.busy``."""
         ...
 
     def make_test(self, order: TestOrder) -> TestMade:

@@ -14,6 +14,7 @@ from starter.commands import (
     explaining,
     inventorying,
     lab,
+    moving,
     retiring,
     rolling_back,
     showing,
@@ -88,5 +89,6 @@ app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
 app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
 app.command("test-boot", short_help="Boot what was copied so far, beside everything.")(test_booting.boot_test)
 app.command("retire", short_help="Rename the source of a finished migration, or remove it.")(retiring.retire)
+app.command("move-disk", short_help="Move a running VM's disks to another SR.")(moving.move_disk)
 app.command("explain", short_help="What an error code means.")(explaining.explain)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

@@ -79,6 +79,7 @@ TIMINGS: dict[str, Timing] = {
     "make_test": Timing(timedelta(hours=1)),
     "start_test": Timing(timedelta(hours=1)),
     "drop_test": Timing(timedelta(hours=1)),
+    "move_disks": Timing(timedelta(days=7)),
     "see_source_off": _LOOK,
     "retire_source": _LOOK,
     "remove_source": _LOOK,

@@ -7,6 +7,7 @@ from contracts.config import TargetConfig
 from contracts.errors import FerryError
 from contracts.guest_templates import choose_template
 from contracts.machine import OwnerMark, Power
+from contracts.move_disk import MoveDiskReport, MoveDiskRequest
 from contracts.names import SOURCE_MACHINE_KEY
 from contracts.steps import BaseReport, Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
 from contracts.test_boot import TestMade, TestOrder
@@ -17,6 +18,7 @@ from platforms.xapi.checksum import VdiChecksum, unended
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, other_owner, vm_ref
+from platforms.xapi.move_disk import move_disks
 from platforms.xapi.nbd_ranges import VdiRanges, open_ranges
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
@@ -110,6 +112,10 @@ class XapiTarget:
     def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
         """By the guest's tools."""
         reboot(self._api, vm, mark, booted_at)
+
+    def move_disks(self, request: MoveDiskRequest) -> MoveDiskReport:
+        """While the VM runs."""
+        return move_disks(self._api, request)
 
     def make_test(self, order: TestOrder) -> TestMade:
         """Clones in a VM that meets nobody."""

@@ -27,6 +27,7 @@ from simulators.xapi import (  # noqa: F401  they register their messages
     class_session,
     class_vdi,
     class_vm,
+    moving,
 )
 from simulators.xapi.database import Database
 from simulators.xapi.failure import AnswerLost, XapiFailure

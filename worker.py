@@ -23,12 +23,16 @@ from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
 from activities.leftovers import LeftoverActivities
 from activities.limits import Limits
+from activities.moving import MovingActivities
 from activities.powering_off import PoweringOff
 from activities.preflight import PreflightActivities
 from activities.recording import RecordingActivities
+from activities.retiring import RetiringActivities
+from activities.smoke import SmokeActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.target import TargetActivities
+from activities.test_boot import TestBootActivities
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
 from contracts.config import Config, StoreConfig, config_path, load_config
@@ -111,7 +115,7 @@ async def register_search_attributes(client: Client) -> None:
         ) from None
 
 
-_WORKFLOWS = [MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow, CollectLeftovers]
+_WORKFLOWS = [MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow, CollectLeftovers, RetireVm, MoveDisk]
 
 
 def workers(client: Client, systems: Systems) -> list[Worker]:
@@ -126,6 +130,10 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(PoweringOff(systems)),
         *_activities_of(source),
         *_activities_of(target),
+        *_activities_of(SmokeActivities(systems)),
+        *_activities_of(RetiringActivities(systems)),
+        *_activities_of(TestBootActivities(systems)),
+        *_activities_of(MovingActivities(systems)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut

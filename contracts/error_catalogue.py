@@ -175,8 +175,26 @@ _ENTRIES = (
                "Free memory or plug what the message names, then `ferry retry VM`."),
     ErrorEntry("xapi.shell_broken", _F, "The VM on the target is not as Ferry made it (a disk or mark is missing).",
                "Find out who changed it; start the migration anew."),
+    ErrorEntry("xapi.journal_damaged", _ASK, "A disk's VHD has lost its journal (opening journal failed: -2), as those do that were "
+               "copied as files: it can no longer be grown.",
+               "Move it to another SR while the VM runs: `ferry move-disk VM --sr SR`."),
+    ErrorEntry("move.refused", _F, "The disks cannot be moved as they are; nothing was done.",
+               "See what the message says: the VM must run, and it and the SR be named without doubt.", _CONFLICT),
     ErrorEntry("xapi.failure", _ASK, "XAPI answered with an error that Ferry does not know.",
                "Read it in the message, mend its cause, then `ferry retry VM`."),
+    ErrorEntry("retry.impossible", _F, "The migration that has ended left nothing that a new run could go on with.",
+               "Start anew with `ferry start VM`: a full copy is made.", _CONFLICT),
+    # -- after the start
+    ErrorEntry("smoke.failed", _ASK, "The target runs not as it should: the message says what was missing.",
+               "Look at its console in Xen Orchestra; mend it and `ferry retry VM`, take it as it is by "
+               "`ferry retry VM --accept`, or go back by `ferry rollback VM`."),
+    ErrorEntry("smoke.no_reboot", _ASK, "The guest cannot be asked to reboot: no tools answer there.",
+               "Install the guest tools and reboot it from inside, then `ferry retry VM`; or `ferry retry VM --accept`."),
+    ErrorEntry("source.runs_again", _ASK, "The source was switched on while its target is on probation.",
+               "Switch it off there and `ferry retry VM`; or take the source and give the target up: `ferry rollback VM`."),
+    ErrorEntry("retire.refused", _F, "Something speaks against removing this VM; nothing was done.",
+               "The message names all of it. Look at the VM on the source: what is left is removed there, by hand.",
+               _CONFLICT),
     # -- the store and the proofs
     ErrorEntry("store.mismatch", _R, "This worker has another store than the one the migration began with.",
                "Give all workers of the queue one shared store path, or stop the worker that is wrong."),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contracts.after import Smoke, SmokeReport
 from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
@@ -23,9 +24,19 @@ from contracts.steps import (
     Shell,
     SnapshotReport,
 )
+from contracts.test_boot import TestBoot, TestBootReport
 from contracts.windows import Opening, Windows
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Adopted(Request):
+    """An ended migration, as its report tells of it: its VDIs and its place in the store are gone on with."""
+
+    migration: str = Field(min_length=1)
+    store_id: str = Field(min_length=1)
+    epoch: int = Field(ge=0)
+    pass_no: int = Field(ge=0)
 
 
 class MigrateVmRequest(Request):
@@ -60,6 +71,27 @@ class MigrateVmRequest(Request):
             raise ValueError("approval: auto asks nobody, so there can be no quorum: leave one of them out")
         return self
 
+    smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
+    adopt: Adopted | None = Field(
+        default=None,
+        description="an ended migration whose copied data is gone on with: `ferry retry VM --from` fills it in",
+    )
+    test_copy: bool = Field(
+        default=False, description="a copy of one moment, without cards, started on request only; nothing is stopped"
+    )
+    probation: Duration = Field(
+        default=timedelta(0), le=timedelta(days=365), description="days in which a rollback is still possible"
+    )
+    retire: Literal["rename", "none"] | None = Field(
+        default=None, description="what becomes of the source in the end; default: rename, after a probation"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_comes_after_a_test_copy(self) -> "MigrateVmRequest":
+        if self.test_copy and (self.probation or self.retire == "rename" or self.smoke is not None):
+            raise ValueError("test_copy stops no source: it has no probation, smoke test or retirement")
+        return self
+
 
 def _tidy(value: object) -> object:
     return {} if value is None else value
@@ -88,6 +120,15 @@ class Steer(Request):
 
     who: str = Field(default="", max_length=200)
     note: str = Field(default="", max_length=2000)
+
+
+class Retry(Steer):
+    """Try again; or, where that is offered, go on with things as they are."""
+
+    from_phase: Literal["", "initial-sync", "proof"] = Field(
+        default="", description="initial-sync: compare every disk in full; proof: prove again what differed"
+    )
+    accept: bool = Field(default=False, description="as it is: a smoke test that did not pass")
 
 
 class SetLimits(Request):
@@ -156,6 +197,7 @@ class UndoStep(StrEnum):
     UNFENCE_SOURCE = "unfence_source"
     BLOCK_TARGET = "block_target"
     DROP_BASES = "drop_bases"
+    DROP_TEST = "drop_test"
     UNDO_OVERRIDES = "undo_overrides"
 
 
@@ -239,6 +281,13 @@ class MigrationState(Contract):
     bases: dict[str, str] = Field(default={}, description="as in BaseReport")
     repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = Field(default=(), description="the latest ones")
+    probation_ends_at: datetime | None = None
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    distrust: str = Field(default="", description="why the next pass compares every disk in full; empty: it need not")
+    test_boot: TestBoot | None = Field(default=None, description="asked for, and not over yet")
+    tests: int = Field(default=0, description="test boots that were begun")
+    test_boots: tuple[TestBootReport, ...] = Field(default=(), description="the latest ones")
     notes: tuple[str, ...] = ()
     last_message: str = ""
     predicted_downtime_s: float | None = None
@@ -298,6 +347,10 @@ class Status(Contract):
     decisions: tuple[Decision, ...] = ()
     signals: tuple[HeardSignal, ...] = ()
     runs: int = 1
+    smoke_tests: tuple[SmokeReport, ...] = ()
+    probation_ends_at: datetime | None = None
+    test_boot: str = Field(default="", description="who asked for the one that is under way; empty: none is")
+    test_boots: tuple[TestBootReport, ...] = ()
 
 
 class DiskReport(Contract):
@@ -337,6 +390,11 @@ class Report(Contract):
     kept_vdis: tuple[str, ...] = ()
     decisions: tuple[Decision, ...] = ()
     pass_list: tuple[PassSummary, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = ()
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    test_boots: tuple[TestBootReport, ...] = ()
+    epoch: int | None = Field(default=None, description="of its last step, for whoever goes on with it")
+    pass_no: int = 0
     notes: tuple[str, ...] = ()
     record_head: str = Field(default="", description="digest of the last entry of the record (contracts/record.py)")
     record_entries: int = 0

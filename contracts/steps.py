@@ -100,6 +100,7 @@ class ShellOrder(Contract):
     sr_uuid: str
     networks: dict[str, str]
     template: str
+    test_copy: bool = Field(default=False, description="named so, and without cards: it meets nobody")
     epoch: int = 0
 
 
@@ -197,6 +198,7 @@ class CopyOrder(Contract):
     segment_bytes: int
     bandwidth: str = ""
     host: str = Field(default="", description="the host that serves the disk, for the limit of disks at once")
+    distrust: str = Field(default="", description="why change tracking is not believed, whatever it says")
 
 
 class CopyReport(Contract):

@@ -16,12 +16,15 @@ from starter.commands import (
     explaining,
     inventorying,
     lab,
+    moving,
     reporting,
+    retiring,
     rolling_back,
     showing,
     starting,
     steering,
     templates,
+    test_booting,
     verifying,
 )
 
@@ -90,6 +93,9 @@ app.command("verify", short_help="Prove a finished migration again.")(verifying.
 app.command("report", short_help="How a migration ended, and its record.")(reporting.report)
 app.command("verify-report", short_help="Check an exported record, offline.")(reporting.verify_report)
 app.add_typer(collecting.app, name="gc")
+app.command("test-boot", short_help="Boot what was copied so far, beside everything.")(test_booting.boot_test)
+app.command("retire", short_help="Rename the source of a finished migration, or remove it.")(retiring.retire)
+app.command("move-disk", short_help="Move a running VM's disks to another SR.")(moving.move_disk)
 app.command("explain", short_help="What an error code means.")(explaining.explain)
 app.command("codec-server", short_help="Let `temporal` and its Web UI read what is encrypted.")(
     codec_serving.codec_server

@@ -32,6 +32,7 @@ from contracts.config import TemporalConfig
 from contracts.errors import FerryError
 from contracts.migration import Ack, Reject, Report, SetLimits, Status, Steer
 from contracts.names import MIGRATE_VM, Message, usual_workflow_id
+from contracts.test_boot import TestBoot
 from starter.beginning import begin, request_of
 from starter.connecting import connect
 from starter.failures import as_ferry_error, fields_told
@@ -101,6 +102,11 @@ class Migration:
     async def retry(self, *, who: str = "", note: str = "") -> Ack:
         """What it needed a human for is mended."""
         return await self._steer(Message.RETRY, who, note)
+
+    async def test_boot(self, *, who: str, note: str = "", within: str = "10m") -> Ack:
+        """Boot clones of what was copied so far, and throw them away; the status tells how it went."""
+        said = TestBoot.model_validate({"who": who, "note": note, "within": within})
+        return await send(self._client, self.workflow, Message.TEST_BOOT, said)
 
     async def rollback(self, seen: Seen, *, who: str, note: str = "") -> Ack:
         """Back to the source. What the target wrote since the start that ``seen`` shows is lost."""

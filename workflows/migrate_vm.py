@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         MigrateVmInput,
         Reject,
         Report,
+        Retry,
         Rollback,
         SetLimits,
         Status,
@@ -27,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
     from contracts.record import RecordEnd
+    from contracts.test_boot import TestBoot
     from workflows.approving import with_yes
     from workflows.deciding import refusal
     from workflows.holding import HOLDS
@@ -40,8 +42,9 @@ _SAID: dict[Message, type[BaseModel]] = {
     Message.RESUME: Steer,
     Message.SYNC_NOW: Steer,
     Message.SET_LIMITS: SetLimits,
-    Message.RETRY: Steer,
+    Message.RETRY: Retry,
     Message.ROLLBACK: Rollback,
+    Message.TEST_BOOT: TestBoot,
 }
 
 
@@ -130,12 +133,12 @@ class MigrateVm:
         self._check(Message.SET_LIMITS, said)
 
     @workflow.update
-    async def retry(self, said: Steer | None = None) -> Ack:
+    async def retry(self, said: Retry | None = None) -> Ack:
         """The cause is mended: try again."""
         return self._hear(Message.RETRY, said)
 
     @retry.validator
-    def _check_retry(self, said: Steer | None = None) -> None:
+    def _check_retry(self, said: Retry | None = None) -> None:
         self._check(Message.RETRY, said)
 
     @workflow.update
@@ -146,6 +149,15 @@ class MigrateVm:
     @rollback.validator
     def _check_rollback(self, said: Rollback) -> None:
         self._check(Message.ROLLBACK, said)
+
+    @workflow.update
+    async def test_boot(self, said: TestBoot) -> Ack:
+        """Boot what was copied so far from clones, beside everything, and throw it away."""
+        return self._hear(Message.TEST_BOOT, said)
+
+    @test_boot.validator
+    def _check_test_boot(self, said: TestBoot) -> None:
+        self._check(Message.TEST_BOOT, said)
 
     # -- signal twins: one handler over a table; what cannot be refused is recorded
 
@@ -226,13 +238,16 @@ class MigrateVm:
             case Message.SYNC_NOW:
                 story.set(sync_requested=True)
             case Message.RETRY:
-                story.retry_asked = True
+                story.hear_retry(said)
                 if story.state.needs_human in HOLDS:
                     story.set(sync_requested=True)  # nothing is parked: it looks again, after a pass
             case Message.ROLLBACK:
                 assert isinstance(said, Rollback)
                 story.rollback_asked = True
                 story.decide(_decision("rollback", said, self.story), approved=None)
+            case Message.TEST_BOOT:
+                assert isinstance(said, TestBoot)
+                story.set(test_boot=story.state.test_boot or said)
             case Message.SET_LIMITS:
                 assert isinstance(said, SetLimits)
                 if said.bandwidth is not None:
@@ -260,7 +275,7 @@ def _decision(what: str, said: Approve | Reject | Rollback, story: Story) -> Dec
 
 def _decoded(model: type[BaseModel], args: Sequence[RawValue]) -> BaseModel | None:
     if not args:
-        return None if model in (Steer, SetLimits) else model.model_validate({})
+        return None if model in (Steer, Retry, SetLimits) else model.model_validate({})
     decoded: Any = workflow.payload_converter().from_payload(args[0].payload)
     return model.model_validate({} if decoded is None else decoded)
 

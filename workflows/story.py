@@ -16,7 +16,7 @@ from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from contracts.machine import Power
-    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Undo, UndoStep
+    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Retry, Undo, UndoStep
     from contracts.names import Attribute, Phase
     from contracts.steps import (
         VHD_MOST,
@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, open_codes, report_of, status_of
+    from workflows.test_copying import TestCopying
 
 Result = TypeVar("Result")
 
@@ -70,6 +71,7 @@ class Story:
         self.state = request.state or MigrationState()
         self.cancel_asked = False
         self.retry_asked = False
+        self.retry_said = Retry()
         self.rollback_asked = False
         self.next_pass_at: datetime | None = None
         self.report: Report | None = None
@@ -85,6 +87,9 @@ class Story:
         try:
             if self.state.errand is None:
                 await self._prepare()
+            if self.request.test_copy:
+                await TestCopying(self).made()
+                return await self._over("test-copy", Phase.TEST_COPY)
             while True:
                 if not await self.syncing.until_cutover():
                     return GoOn()
@@ -104,14 +109,19 @@ class Story:
     async def _prepare(self) -> None:
         info = workflow.info()
         request = self.request
+        adopted = request.adopt
         errand = Errand(
-            migration=info.first_execution_run_id,
+            migration=adopted.migration if adopted else info.first_execution_run_id,
             workflow=info.workflow_id,
             source=request.source,
             target=request.target,
             vm=request.vm,
         )
         self.set(errand=errand)
+        if adopted:
+            # Whatever a step of the ended run still has in its hands is refused (SAFETY 14).
+            self.set(epoch=adopted.epoch + 1, pass_no=adopted.pass_no)
+            self.set(distrust="nobody watched the source since the migration ended")
         self.enter(Phase.PREFLIGHT)
         found = await self.step(
             "preflight",
@@ -128,10 +138,13 @@ class Story:
             if len(blockers) == 1:
                 raise StepFailed(blockers[0].code, blockers[0].message)
             raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
+        if adopted:
+            errand = self._adopt(errand, found, adopted.store_id)
         self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
         self.enter(Phase.SHELL)
         self.will_undo(UndoStep.RELEASE_SOURCE)
-        await self.step("claim_source", SourceOrder(errand=errand), type(None), summary="owner mark on the source")
+        claim = SourceOrder(errand=errand, epoch=self.state.epoch)
+        await self.step("claim_source", claim, type(None), summary="owner mark on the source")
         self.will_undo(UndoStep.REMOVE_SHELL)
         shell = await self.step(
             "make_shell",
@@ -141,6 +154,8 @@ class Story:
                 sr_uuid=found.sr_uuid,
                 networks=found.networks,
                 template=found.template,
+                test_copy=request.test_copy,
+                epoch=self.state.epoch,
             ),
             Shell,
             summary=f"shell on {found.pool}",
@@ -155,6 +170,20 @@ class Story:
                 "change_tracking_on", SourceOrder(errand=errand), bool, summary="change tracking on"
             )
             self.set(switched_tracking_on=was_off)
+
+    def _adopt(self, errand: Errand, found: Preflight, store_id: str) -> Errand:
+        """An ended migration's VDIs and journals: only when it let go of its VM, and where its store is.
+
+        Raises:
+            StepFailed: ``vm.already_migrating`` when the VM bears a mark, be it this migration's: it has not ended.
+        """
+        if found.machine.owner is not None:
+            raise StepFailed(
+                "vm.already_migrating", f"{found.machine.name} bears the mark of {found.machine.owner.workflow}"
+            )
+        errand = errand.model_copy(update={"store_id": store_id})  # another store is refused (SAFETY 6)
+        self.set(errand=errand)
+        return errand
 
     # -- what all chapters use
 
@@ -232,6 +261,19 @@ class Story:
     def forget_expired(self) -> None:
         """A yes that has expired counts no more."""
         self.state = expired(self.state, workflow.now())
+
+    def hear_retry(self, said: object) -> None:
+        """Somebody says retry; what they say with it is looked at by who waits for it."""
+        self.retry_said = said if isinstance(said, Retry) else Retry()
+        self.retry_asked = True
+        if self.retry_said.from_phase == "initial-sync":
+            self.set(distrust=f"{self.retry_said.who or 'somebody'} asked for a comparison of all")
+        if self.retry_said.accept:
+            decision = Decision(
+                decision=f"accepted {self.state.needs_human}", who=self.retry_said.who, at=workflow.now(),
+                note=self.retry_said.note, phase=self.state.phase, passes=len(self.state.passes),
+            )  # fmt: skip
+            self.decide(decision, approved=None)
 
     def stop_if_asked(self) -> None:
         """Where a cancel or a rollback may be obeyed.
@@ -395,6 +437,9 @@ class Story:
             case UndoStep.DROP_BASES:
                 await heard(order("drop_bases", said, type(None)))
                 self.set(bases={})
+            case UndoStep.DROP_TEST:
+                await heard(order("drop_test", self.syncing.testing.order_of(self.state.tests), type(None)))
+                self.set(test_boot=None)
             case UndoStep.BLOCK_TARGET:
                 await self._cutting_over.block_target()
 

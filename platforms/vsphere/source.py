@@ -5,6 +5,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from contracts.after import RemoveOrder, Retired, RetireOrder
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.leftovers import Found
@@ -20,6 +21,7 @@ from platforms.vsphere import (
     marks,
     overrides,
     power,
+    retiring,
     room,
     snapshots,
     tags,
@@ -189,6 +191,17 @@ class VsphereSource:
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""
         fencing.unfence(self.session, self._find(machine_id), journal, mark)
+
+    # -- when it is migrated
+
+    def retire(self, machine_id: str, order: RetireOrder) -> Retired:
+        """See the protocol."""
+        return Retired(name=retiring.retire(self.session, self._find(machine_id), order))
+
+    def remove(self, machine_id: str, order: RemoveOrder) -> None:
+        """See the protocol."""
+        vm = self._find(machine_id)
+        retiring.remove(self.session, vm, order.errand.migration, order.confirmed, order.disk_ids)
 
     def _find(self, machine_id: str) -> Located:
         with self._lock:

@@ -31,6 +31,13 @@ class PowerOff(StrEnum):
     HARD = "hard"
 
 
+class Retire(StrEnum):
+    """What becomes of the source in the end."""
+
+    RENAME = "rename"
+    NONE = "none"
+
+
 def start(
     words: Annotated[
         list[str],
@@ -90,6 +97,34 @@ def start(
     bandwidth: Annotated[
         str | None, typer.Option(metavar="LIMIT", help='Bytes a second: 50M, or "08:00,50M 19:00,off". [default: off]')
     ] = None,
+    smoke: Annotated[
+        bool | None,
+        typer.Option("--smoke", help="Test it after its start: it must run, and show what --smoke-… names."),
+    ] = None,
+    smoke_port: Annotated[
+        list[int] | None, typer.Option("--smoke-port", metavar="PORT", help="TCP port that must open; repeatable.")
+    ] = None,
+    smoke_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where. [default: what its guest tools tell]")
+    ] = None,
+    smoke_tools: Annotated[bool | None, typer.Option("--smoke-tools", help="Its guest tools must answer.")] = None,
+    smoke_within: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long its boot may take. [default: 10m]")
+    ] = None,
+    smoke_reboot: Annotated[
+        bool | None, typer.Option("--smoke-reboot", help="Then reboot it in order, and test it again.")
+    ] = None,
+    test_copy: Annotated[
+        bool | None,
+        typer.Option("--test-copy", help="A copy without cards, of one moment; the source is not stopped."),
+    ] = None,
+    probation: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Days in which `ferry rollback` still works: 14d. [default: none]"),
+    ] = None,
+    retire: Annotated[
+        Retire | None, typer.Option(help="The source in the end. [default: rename, after a probation; else none]")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is over, or needs a human (exit 5).")] = False,
     output: OutputAs = Output.TABLE,
     config: Config = None,
@@ -131,7 +166,14 @@ def start(
         "power_off_deadline": power_off_deadline,
         "start_target": start_target,
         "bandwidth": bandwidth,
-    }
+        "test_copy": test_copy,
+        "probation": probation,
+        "retire": retire and retire.value,
+        "smoke": smoke_of(
+            smoke, ports=smoke_port, address=smoke_address, guest_tools=smoke_tools, within=smoke_within,
+            reboot=smoke_reboot,
+        ),
+    }  # fmt: skip
 
     from starter.beginning import request_of
     from starter.dialling import dial_with, goes_on
@@ -175,6 +217,12 @@ async def _start(client: "Client", request: "MigrateVmRequest", begun: list[str]
     put(started, output, lambda: handle.id)
     say(f"started; watch it with `ferry status {quote(request.vm)} --watch`")
     return 0
+
+
+def smoke_of(wanted: bool | None, **given: Any) -> dict[str, Any] | None:
+    """The request's ``smoke``: asked for by any of its words."""
+    named = {key: value for key, value in given.items() if value not in (None, [])}
+    return named if wanted or named else None
 
 
 def networks_of(pairs: list[str]) -> dict[str, str]:

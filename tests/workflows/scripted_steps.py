@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.calendar import CalendarActivities
 from activities.running import as_application_error
 from contracts.errors import FerryError
-from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
 from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
@@ -43,14 +43,16 @@ from contracts.steps import (
     SourceOrder,
     UnfenceOrder,
 )
+from tests.workflows.scripted_after import StepsAfterTheStart
 
 DISK = "2000-6000c29a-scsi0.0"
 
 
-class ScriptedSteps:
+class ScriptedSteps(StepsAfterTheStart):
     """A source and a target that exist on paper. ``said``: the names of what was done, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[str] = []
         self.recorded: list[Entry] = []
         self.orders: list[Any] = []
@@ -69,6 +71,9 @@ class ScriptedSteps:
         self.hold_preflight = False
         self.warm = True
         self.read_only = False
+        self.copies_as = "delta"
+        """What every pass is, but the first of a migration."""
+        self.owner: OwnerMark | None = None
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
         self.reads_between = self.hold_target_proof = False
@@ -113,7 +118,7 @@ class ScriptedSteps:
     def _machine(self) -> Machine:
         return Machine(
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
-            memory=1 << 30, tools_running=True, read_only=self.read_only,
+            memory=1 << 30, tools_running=True, owner=self.owner, read_only=self.read_only,
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
             disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity),),
         )  # fmt: skip
@@ -187,7 +192,7 @@ class ScriptedSteps:
             complete = False
         first = order.pass_no == 1
         return CopyReport(
-            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else "delta",
+            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else self.copies_as,
             bytes_planned=self.allocated, bytes_sent=1 << 20,
         )  # fmt: skip
 

@@ -9,7 +9,20 @@ from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
-from platforms.vsphere import facts, fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
+from platforms.vsphere import (
+    details,
+    facts,
+    fencing,
+    freezing,
+    inventory,
+    licence,
+    marks,
+    place,
+    power,
+    snapshots,
+    tags,
+    tracking,
+)
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -56,18 +69,24 @@ class VsphereSource:
         """One machine, whole."""
         located = by_anything(self.session, vm)
         properties = located.properties(self.session)
-        stores = {
-            told["name"]: told["summary.type"]
-            for _, told in read_all(self.session, vim.Datastore, ["name", "summary.type"], "list the datastores")
-        }
+        found = read_all(
+            self.session, vim.Datastore, ["name", "summary.type", "summary.accessible"], "list the datastores"
+        )
+        stores = {told["name"]: told["summary.type"] for _, told in found}
+        unreachable = {told["name"] for _, told in found if told.get("summary.accessible") is False}
         host = properties.get("runtime.host")
         machine = inventory.machine_of(
             self.name, located.ref, properties, stores, self._far_networks(properties),
             read_one(self.session, host, ["name"], "read the host's name")["name"] if host is not None else "",
         )  # fmt: skip
+        more = read_one(self.session, located.ref, details.DETAIL_PATHS, f"read {located.name}")
+        machine = details.with_details(machine, more, unreachable)
         names, unread = tags.tags_of(self.session, located.ref._moId)
         read_only = licence.is_read_only(self.session)
-        return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only})
+        where = place.place_of(self.session, located.ref, host)
+        return machine.model_copy(
+            update={"tags": names, "tags_unread": unread, "read_only": read_only, "place": where}
+        )
 
     def facts(self, machine: Machine) -> SourceFacts:
         """The system, and what our account may do with that machine."""

@@ -9,12 +9,17 @@ from pyVmomi import vim
 from simulators.vsphere import soap
 from simulators.vsphere.devices import devices_of
 from simulators.vsphere.licences import licence_properties
+from simulators.vsphere.oddities import cluster_config, guest_tells, odd_config, question_of
 
 if TYPE_CHECKING:
     from simulators.vsphere.machine import Machine, Snapshot
     from simulators.vsphere.world import World
 
 Property = Callable[[], Any]
+_TOOLS = {
+    "current": "guestToolsCurrent", "old": "guestToolsNeedUpgrade", "too-old": "guestToolsTooOld",
+    "unmanaged": "guestToolsUnmanaged",
+}  # fmt: skip
 
 
 def machine_properties(machine: "Machine") -> dict[str, Property]:
@@ -35,6 +40,7 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
         ],
         "network": lambda: [world.network(name) for name in sorted({nic.network for nic in machine.said.nics})],
         "resourcePool": lambda: world.resource_pool,
+        "parentVApp": lambda: vim.VirtualApp("resgroup-v99") if machine.said.settings.vapp else None,
         "recentTask": lambda: [],
         "overallStatus": lambda: "green",
         "disabledMethod": lambda: [],
@@ -56,6 +62,8 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
     said = machine.said
     extra = dict(machine.extra_config)
     home = said.disks[0].datastore if said.disks else "none"
+    if said.settings.numa_affinity:
+        extra["numa.nodeAffinity"] = said.settings.numa_affinity
     if machine.tracked:
         extra["ctkEnabled"] = "TRUE"
         for number, disk in enumerate(machine.disks):
@@ -67,7 +75,6 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
         guestFullName=said.guest_id, version=f"vmx-{said.hw_version:02d}", uuid=machine.bios_uuid,
         instanceUuid=machine.instance_uuid, template=machine.template, annotation=machine.annotation,
         firmware=said.firmware, changeTrackingEnabled=machine.tracked,
-        bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=False),
         files=vim.vm.FileInfo(vmPathName=f"[{home}] {machine.name}/{machine.name}.vmx"),
         hardware=soap.complete(
             vim.vm.VirtualHardware(
@@ -76,6 +83,7 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
         ),
         extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in sorted(extra.items())],
     )  # fmt: skip
+    odd_config(machine, config)
     return soap.complete(config)
 
 
@@ -84,7 +92,7 @@ def _runtime(machine: "Machine") -> Any:
         vim.vm.RuntimeInfo(
             host=machine.world.host, connectionState="connected", powerState=machine.power,
             faultToleranceState="notConfigured", recordReplayState="inactive",
-            consolidationNeeded=machine.consolidation_needed,
+            consolidationNeeded=machine.consolidation_needed, question=question_of(machine),
         )
     )  # fmt: skip
 
@@ -92,14 +100,18 @@ def _runtime(machine: "Machine") -> Any:
 def _guest(machine: "Machine") -> Any:
     running = machine.tools_running
     installed = machine.said.guest.tools != "not-installed"
-    return soap.complete(
+    windows = machine.said.guest_id.lower().startswith("win")
+    told = soap.complete(
         vim.vm.GuestInfo(
             toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
-            toolsVersionStatus2="guestToolsCurrent" if installed else "guestToolsNotInstalled",
-            guestFullName=machine.said.guest_id, guestFamily="linuxGuest",
+            toolsVersionStatus2=_TOOLS[machine.said.guest.tools_status] if installed else "guestToolsNotInstalled",
+            toolsVersion="12352" if installed else "0",
+            guestFullName=machine.said.guest_id, guestFamily="windowsGuest" if windows else "linuxGuest",
             guestState="running" if machine.power == "poweredOn" else "notRunning",
         )
     )  # fmt: skip
+    guest_tells(machine, told)
+    return told
 
 
 def _capability(machine: "Machine") -> Any:
@@ -169,13 +181,15 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
             "name": lambda: "host", "parent": lambda: world.datacenter, "childEntity": lambda: [world.compute],
         },
         world.compute._moId: {
-            "name": lambda: "esx1", "parent": lambda: world.host_folder, "host": lambda: [world.host],
+            "name": lambda: world.said.cluster.name if world.said.cluster else "esx1",
+            "parent": lambda: world.host_folder, "host": lambda: [world.host],
             "resourcePool": lambda: world.resource_pool,
+            **({"configurationEx": lambda: cluster_config(world)} if world.said.cluster else {}),
         },
         world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
         world.host._moId: {
             "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
-            "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
+            "runtime": lambda: _host_runtime(world), "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
         },
         "LicenseManager": licence_properties(world.said),
         "SessionManager": {"currentSession": lambda: None},
@@ -194,7 +208,7 @@ def _datastore(store: Any) -> dict[str, Property]:
         return soap.complete(
             vim.Datastore.Summary(
                 datastore=store.ref, name=store.said.name, url=store.url, capacity=size, freeSpace=size // 2,
-                type=store.said.type, accessible=True, multipleHostAccess=True,
+                type=store.said.type, accessible=store.said.accessible, multipleHostAccess=True,
             )
         )  # fmt: skip
 
@@ -224,3 +238,11 @@ def _host_summary(world: "World") -> Any:
             quickStats=vim.host.Summary.QuickStats(),
         )
     )  # fmt: skip
+
+
+def _host_runtime(world: "World") -> Any:
+    return soap.complete(
+        vim.host.RuntimeInfo(
+            connectionState="connected", powerState="poweredOn", inMaintenanceMode=world.said.maintenance
+        )
+    )

@@ -36,7 +36,10 @@ class World:
         self.leases = Leases(self)
         self.root, self.datacenter = vim.Folder("group-d1"), vim.Datacenter("datacenter-2")
         self.vm_folder, self.host_folder = vim.Folder("group-v3"), vim.Folder("group-h4")
-        self.compute, self.host = vim.ComputeResource("domain-s5"), vim.HostSystem("host-6")
+        self.compute: Any = vim.ComputeResource("domain-s5")
+        if said.cluster is not None:
+            self.compute = vim.ClusterComputeResource("domain-c5")
+        self.host = vim.HostSystem("host-6")
         self.resource_pool = vim.ResourcePool("resgroup-7")
         self.datastores: dict[str, Store] = {}
         for number, store in enumerate(said.datastores):

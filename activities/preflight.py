@@ -38,6 +38,7 @@ class PreflightActivities:
             networks=networks,
             unmapped=tuple(unmapped),
             template=target.template_for(machine.guest_os),
+            vmware_tools=order.vmware_tools,
         )
         return Preflight(
             machine=machine,

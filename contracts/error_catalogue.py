@@ -1,6 +1,7 @@
 """Every code that Ferry can say. docs/errors.md is made from this table; a test compares them."""
 
 from contracts.errors import ErrorEntry, ExitCode, Remedy
+from contracts.machine_catalogue import MACHINE_ENTRIES
 
 _R, _REDO, _ASK, _F = Remedy.RETRY, Remedy.REDO, Remedy.ASK, Remedy.FAIL
 _BLOCKED, _AUTH, _CONFLICT = ExitCode.BLOCKED, ExitCode.AUTH, ExitCode.CONFLICT
@@ -89,6 +90,7 @@ _ENTRIES = (
                "Set them on the target by hand, or allow the user to read tags and start anew."),
     ErrorEntry("preflight.secure_boot", _F, "The VM boots with Secure Boot, which is off on the target.",
                "Turn it on there once the pool has its certificates."),
+    *MACHINE_ENTRIES,
     # -- vSphere
     ErrorEntry("vsphere.unreachable", _R, "vSphere does not answer.", "Check address, network and firewall (port 443)."),
     ErrorEntry("vsphere.login_refused", _ASK, "vSphere refuses the user name or password; it was tried once.",

@@ -37,6 +37,9 @@ class MigrateVmRequest(Request):
     overrides: dict[str, Reason] = Field(
         default={}, description="code of a preflight check to the reason why it shall not block"
     )
+    vmware_tools: Literal["leave", "remove-before", "remove-after"] = Field(
+        default="leave", description="what you do about VMware Tools; the preflight says what it takes"
+    )
     approval: Literal["manual", "auto"] = "manual"
     delta_interval: Duration = timedelta(minutes=15)
     downtime_budget: Duration = timedelta(minutes=5)

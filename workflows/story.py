@@ -107,7 +107,13 @@ class Story:
         self.enter(Phase.PREFLIGHT)
         found = await self.step(
             "preflight",
-            PreflightOrder(errand=errand, sr=request.sr, networks=request.networks, overrides=request.overrides),
+            PreflightOrder(
+                errand=errand,
+                sr=request.sr,
+                networks=request.networks,
+                overrides=request.overrides,
+                vmware_tools=request.vmware_tools,
+            ),
             Preflight,
             summary=f"preflight of {request.vm}",
         )

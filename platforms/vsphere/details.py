@@ -83,8 +83,7 @@ def _devices(devices: list[Any]) -> DeviceFacts:
     passed = [each for each in devices if isinstance(each, of.VirtualPCIPassthrough)]
     vgpus = [each for each in passed if isinstance(each.backing, of.VirtualPCIPassthrough.VmiopBackingInfo)]
     return DeviceFacts(
-        passthrough=tuple(_label(each) for each in passed if each not in vgpus)
-        + named(of.VirtualSCSIPassthrough),
+        passthrough=tuple(_label(each) for each in passed if each not in vgpus) + named(of.VirtualSCSIPassthrough),
         vgpu=tuple(str(each.backing.vgpu or _label(each)) for each in vgpus),
         usb=named(of.VirtualUSB),
         tpm=bool(named(of.VirtualTPM)),

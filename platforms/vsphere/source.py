@@ -84,9 +84,7 @@ class VsphereSource:
         names, unread = tags.tags_of(self.session, located.ref._moId)
         read_only = licence.is_read_only(self.session)
         where = place.place_of(self.session, located.ref, host)
-        return machine.model_copy(
-            update={"tags": names, "tags_unread": unread, "read_only": read_only, "place": where}
-        )
+        return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only, "place": where})
 
     def facts(self, machine: Machine) -> SourceFacts:
         """The system, and what our account may do with that machine."""

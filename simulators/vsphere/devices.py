@@ -55,7 +55,7 @@ def _disk(machine: "Machine", number: int) -> Any:
             backing.keyId = soap.complete(vim.encryption.CryptoKeyId(keyId="key-1"))
     if disk.tracking is not None:
         backing.changeId = disk.tracking.current()
-    more = {"virtualDiskFormat": "native_4k" if said.sector == 4096 else "native_512"}
+    more: dict[str, Any] = {"virtualDiskFormat": "native_4k" if said.sector == 4096 else "native_512"}
     if said.first_class:
         more["vDiskId"] = vim.vslm.ID(id=f"fcd-{disk.backing_uuid}")
     return soap.complete(

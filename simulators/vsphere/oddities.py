@@ -77,7 +77,9 @@ def odd_config(machine: "Machine", config: Any) -> None:
     if said.cpu_affinity:
         config.cpuAffinity = vim.vm.AffinityInfo(affinitySet=said.cpu_affinity)
     if said.fault_tolerant:
-        config.ftInfo = soap.complete(vim.vm.FaultToleranceConfigInfo(role=1))
+        config.ftInfo = vim.vm.FaultToleranceConfigInfo(
+            role=1, instanceUuids=[machine.instance_uuid], configPaths=[config.files.vmPathName]
+        )
     if said.replicated:
         config.repConfig = soap.complete(vim.vm.ReplicationConfigSpec(vmReplicationId="GID-1", destination="dr"))
     if said.managed_by:

@@ -189,7 +189,8 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
         world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
         world.host._moId: {
             "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
-            "runtime": lambda: _host_runtime(world), "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
+            "runtime": lambda: _host_runtime(world), "config": lambda: None,
+            "vm": lambda: [each.ref for each in world.machines.values()],
         },
         "LicenseManager": licence_properties(world.said),
         "SessionManager": {"currentSession": lambda: None},

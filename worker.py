@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.approved_steps import ApprovedStepActivities
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
 from activities.preflight import PreflightActivities
@@ -123,6 +124,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
+        ApprovedStepActivities(systems).take_approved_step,
         InspectionActivities(systems).inspect,
         *_activities_of(source),
         *_activities_of(target),

@@ -5,6 +5,7 @@ package fills :data:`checks.registry.CHECKS`.
 """
 
 from checks import (
+    approved_steps,
     change_tracking,
     devices,
     disk_order,
@@ -25,7 +26,7 @@ from checks.registry import BLOCKER, CHECKS, NOTE, WARNING, Rule, run_checks
 from checks.seen import Seen
 
 __all__ = [
-    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "change_tracking", "devices", "disk_order", "disk_sizes",
-    "disks", "guest", "guest_boot", "hardware", "network_cards", "place", "placement", "run_checks", "settings",
-    "snapshots", "source_system", "vmware_tools",
+    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "approved_steps", "change_tracking", "devices",
+    "disk_order", "disk_sizes", "disks", "guest", "guest_boot", "hardware", "network_cards", "place", "placement",
+    "run_checks", "settings", "snapshots", "source_system", "vmware_tools",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from checks.approved_steps import EJECT_ISO
 from checks.guest_families import has_no_home, is_windows, running_os
 from checks.registry import NOTE, WARNING, check
 from checks.seen import Seen
@@ -18,7 +19,7 @@ def tools_not_running(seen: Seen) -> Iterator[str]:
 @check("preflight.iso_mounted", NOTE)
 def iso_mounted(seen: Seen) -> Iterator[str]:
     """It is a file of the source's."""
-    if seen.machine.mounted_iso:
+    if seen.machine.mounted_iso and EJECT_ISO not in seen.approved_steps:
         yield f"{seen.machine.mounted_iso} stays behind"
 
 

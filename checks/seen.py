@@ -24,4 +24,5 @@ class Seen:
     unmapped: tuple[str, ...] = ()
     template: str = ""
     vmware_tools: str = "leave"
+    approved_steps: tuple[str, ...] = ()
     at: datetime = field(default_factory=lambda: datetime.now(UTC))

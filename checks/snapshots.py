@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
+from checks.approved_steps import REMOVE_SNAPSHOTS
 from checks.registry import BLOCKER, NOTE, WARNING, check
 from checks.seen import Seen
 
@@ -30,7 +31,7 @@ def free_licence_snapshots(seen: Seen) -> Iterator[str]:
 @check("vsphere.foreign_snapshot", WARNING)
 def foreign_snapshot(seen: Seen) -> Iterator[str]:
     """It stays, and slows every pass (SAFETY 8)."""
-    if seen.machine.foreign_snapshots and not seen.machine.read_only:
+    if seen.machine.foreign_snapshots and not seen.machine.read_only and not _go(seen):
         yield f"{seen.machine.name} has snapshots that are not Ferry's: {names_of(seen)}"
 
 
@@ -45,7 +46,7 @@ def consolidation_needed(seen: Seen) -> Iterator[str]:
 def snapshot_chain_full(seen: Seen) -> Iterator[str]:
     """vSphere holds 32 in a chain: there is no room for ours."""
     deepest = _deepest(seen)
-    if deepest >= MOST_DEPTH:
+    if deepest >= MOST_DEPTH and not _go(seen):
         yield f"{deepest} snapshots in one chain, of which vSphere holds {MOST_DEPTH}"
 
 
@@ -53,7 +54,7 @@ def snapshot_chain_full(seen: Seen) -> Iterator[str]:
 def many_snapshots(seen: Seen) -> Iterator[str]:
     """Every read walks the chain, and each removal writes it together."""
     count = len(seen.machine.foreign_snapshots)
-    if count > MANY:
+    if count > MANY and not _go(seen):
         yield f"{count} snapshots, {_deepest(seen)} in the longest chain; VMware advises 2 or 3"
 
 
@@ -61,7 +62,7 @@ def many_snapshots(seen: Seen) -> Iterator[str]:
 def old_snapshot(seen: Seen) -> Iterator[str]:
     """A note, so that nothing that was approved changes only because time passes."""
     for each in seen.machine.snapshots:
-        if each.created is not None and seen.at - each.created > OLD:
+        if not _go(seen) and each.created is not None and seen.at - each.created > OLD:
             yield f"{each.name!r} was taken on {each.created:%Y-%m-%d}"
 
 
@@ -71,6 +72,11 @@ def backup_snapshot(seen: Seen) -> Iterator[str]:
     for name in seen.machine.foreign_snapshots:
         if BACKUP.search(name):
             yield f"{name!r} looks like that of a backup"
+
+
+def _go(seen: Seen) -> bool:
+    """Whether they are removed before anything is copied."""
+    return REMOVE_SNAPSHOTS in seen.approved_steps
 
 
 def _deepest(seen: Seen) -> int:

@@ -109,6 +109,8 @@ _ENTRIES = (
                "It stays. Each pass reads the whole disk by nfc or nbd and sends what differs: remove it for faster passes."),
     ErrorEntry("vsphere.consolidation_needed", _ASK, "Disks are still to be consolidated after a snapshot's removal.",
                "Consolidate the VM's disks on the source (a backup proxy often holds them), then retry."),
+    ErrorEntry("vsphere.question_pending", _ASK, "vSphere waits for an answer to a question about the VM.",
+               "Answer it in the vSphere client (of a locked CD drive: yes, disconnect), then `ferry retry VM`."),
     ErrorEntry("vsphere.change_tracking_unusable", _REDO, "Change tracking cannot be trusted for this pass.",
                "Nothing: the disk is read in full and what differs is sent, and the report says why."),
     ErrorEntry("vsphere.freeze_void", _REDO, "The snapshot or the disks' chain changed while they were read.",

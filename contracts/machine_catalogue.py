@@ -63,6 +63,12 @@ MACHINE_ENTRIES = (
            "Ask who took it, and remove it on the source."),
     _entry("backup_snapshot", "A snapshot looks like that of a backup product: a job runs now, or one broke off.",
            "Wait for the job's end, or keep it from this VM until the migration is over; remove what a broken job left."),
+    _entry("snapshots_will_go", "The request approves that the VM's snapshots are removed before anything is copied.",
+           "Read the list once more: what they hold is lost, on the source too. Without it, leave the step out."),
+    _entry("iso_will_be_ejected", "The request approves that the ISO is taken out of the CD drive.",
+           "Nothing; put it back by hand if the migration is called off and it is needed."),
+    _entry("step_impossible", "A step was approved that the host's licence (free ESXi) does not allow.",
+           "Do it in the host client while the VM is off, and start without `--step`."),
     # -- guest
     _entry("hostname_unknown", "VMware Tools run and tell no host name.", "Nothing, if the guest shall have none."),
     _entry("hostname_default", "The guest has the host name that it was installed with.",

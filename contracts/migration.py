@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contracts.approved_steps import ApprovedStep
 from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
@@ -39,6 +40,9 @@ class MigrateVmRequest(Request):
     )
     vmware_tools: Literal["leave", "remove-before", "remove-after"] = Field(
         default="leave", description="what you do about VMware Tools; the preflight says what it takes"
+    )
+    approved_steps: dict[ApprovedStep, Reason] = Field(
+        default={}, description="what Ferry may do on the source beforehand, and why: remove-snapshots, eject-iso"
     )
     approval: Literal["manual", "auto"] = "manual"
     delta_interval: Duration = timedelta(minutes=15)

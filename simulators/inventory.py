@@ -105,6 +105,7 @@ class Guest(Strict):
     shutdown_burst_mib: float = 1.0
     shutdown_seconds: float = 1.0
     ignores_shutdown: bool = False
+    locks_cd: bool = False  # then vSphere asks before it ejects, and nothing happens until somebody answers
     seed: int = 0
 
 

@@ -1,6 +1,7 @@
 """vSphere as a :class:`platforms.ports.Source`: each step is told in a module of its own, here they are gathered."""
 
 import threading
+from collections.abc import Collection
 from typing import Any
 
 from pyVmomi import vim
@@ -10,6 +11,7 @@ from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
+    approved_steps,
     details,
     facts,
     fencing,
@@ -116,6 +118,16 @@ class VsphereSource:
     def raise_epoch(self, machine_id: str, mark: OwnerMark) -> None:
         """See the protocol."""
         marks.raise_epoch(self.session, self._find(machine_id), mark)
+
+    # -- what was approved beforehand
+
+    def remove_snapshots(self, machine_id: str, refs: Collection[str], mark: OwnerMark) -> tuple[str, ...]:
+        """See the protocol."""
+        return approved_steps.remove_snapshots(self.session, self._find(machine_id), refs, mark)
+
+    def eject_iso(self, machine_id: str, mark: OwnerMark) -> tuple[str, ...]:
+        """See the protocol."""
+        return approved_steps.eject_iso(self.session, self._find(machine_id), mark)
 
     # -- change tracking
 

@@ -100,7 +100,7 @@ def _nic(machine: "Machine", number: int) -> Any:
 
 
 def _cdrom(machine: "Machine") -> Any:
-    iso = machine.said.cdrom
+    iso = machine.cdrom
     backing: Any = (
         vim.vm.device.VirtualCdrom.IsoBackingInfo(fileName=iso)
         if iso

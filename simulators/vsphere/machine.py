@@ -53,7 +53,7 @@ class Machine:
         self.bios_uuid = str(uuid.uuid4())
         self.lock = threading.RLock()
         self.power = "poweredOff"
-        self.template = said.settings.template
+        self.template, self.cdrom, self.question = said.settings.template, said.cdrom, said.settings.question
         self.extra_config: dict[str, str] = {}
         self.config_version = 1
         self.power_log: list[tuple[float, str]] = []

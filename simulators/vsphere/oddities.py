@@ -109,7 +109,7 @@ def _order(machine: "Machine") -> list[Any]:
 
 def question_of(machine: "Machine") -> Any:
     """``runtime.question``: what the host waits to be answered."""
-    text = machine.said.settings.question
+    text = machine.question
     if not text:
         return None
     choice = vim.option.ChoiceOption(

@@ -92,6 +92,11 @@ CASES = [
     Case("preflight.many_snapshots", vm={"snapshots": ["one", "two", "three", "four"]}),
     Case("preflight.old_snapshot", vm={"snapshots": ["before the update"]}, before=aged),
     Case("preflight.backup_snapshot", vm={"snapshots": ["VEEAM BACKUP TEMPORARY SNAPSHOT"]}),
+    Case(
+        "preflight.snapshots_will_go",
+        vm={"snapshots": ["one"]},
+        order={"approved_steps": ("remove-snapshots",)},
+    ),
     # -- guest
     Case("preflight.hostname_unknown", vm=guest(hostname="")),
     Case("preflight.hostname_default", vm=guest(hostname="localhost.localdomain")),
@@ -129,6 +134,17 @@ CASES = [
     *(Case("preflight.ports", vm={"devices": [each]}, name=each) for each in ("serial", "parallel", "floppy")),
     *(Case("preflight.clocks", vm={"devices": [each]}, name=each) for each in ("watchdog", "precision-clock")),
     Case("preflight.host_cdrom", vm={"devices": ["host-cdrom"]}),
+    Case(
+        "preflight.iso_will_be_ejected",
+        vm={"cdrom": "[nfs1] iso/x.iso"},
+        order={"approved_steps": ("eject-iso",)},
+    ),
+    Case(
+        "preflight.step_impossible",
+        vm={"power": "off"},
+        vcenter={"kind": "esxi", "licence": "free"},
+        order={"approved_steps": ("eject-iso",)},
+    ),
     # -- the machine
     Case("preflight.template", vm={"power": "off", **settings(template=True)}),
     Case("preflight.question_pending", vm=settings(question="Did you move it or copy it?")),

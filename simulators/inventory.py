@@ -133,6 +133,7 @@ class Vm(Strict):
     settings: Settings = Settings()
     instance_uuid: str | None = None
     folder: str = ""
+    autostart: bool = False  # whether its host switches it on when it boots
 
 
 class Vsphere(Strict):

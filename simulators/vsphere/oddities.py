@@ -142,13 +142,12 @@ def guest_tells(machine: "Machine", told: Any) -> None:
     ]  # fmt: skip
 
 
-def cluster_config(world: "World") -> Any:
-    """``configurationEx`` of the cluster."""
+def cluster_rules(world: "World") -> dict[str, list[Any]]:
+    """``rule`` and ``group`` of the cluster's ``configurationEx``."""
     said = world.said.cluster
-    assert said is not None
     groups: list[Any] = []
     rules: list[Any] = []
-    for number, rule in enumerate(said.rules):
+    for number, rule in enumerate(said.rules if said is not None else []):
         refs = [world.vm(name).ref for name in rule.vms]
         common = {"key": number, "name": rule.name, "enabled": rule.enabled, "userCreated": True, "mandatory": False}
         if rule.kind == "hosts":
@@ -164,10 +163,4 @@ def cluster_config(world: "World") -> Any:
         else:
             kind = vim.cluster.AffinityRuleSpec if rule.kind == "together" else vim.cluster.AntiAffinityRuleSpec
             rules.append(kind(**common, vm=refs))
-    return soap.complete(
-        vim.cluster.ConfigInfoEx(
-            dasConfig=soap.complete(vim.cluster.DasConfigInfo(enabled=said.ha)),
-            drsConfig=soap.complete(vim.cluster.DrsConfigInfo(enabled=said.drs)),
-            dpmConfigInfo=soap.complete(vim.cluster.DpmConfigInfo(enabled=said.dpm)), rule=rules, group=groups,
-        )
-    )  # fmt: skip
+    return {"rule": rules, "group": groups}

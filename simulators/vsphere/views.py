@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from simulators.vsphere import soap
+from simulators.vsphere.clusters import AUTOSTART
 from simulators.vsphere.devices import devices_of
 from simulators.vsphere.licences import licence_properties
-from simulators.vsphere.oddities import cluster_config, guest_tells, odd_config, question_of
+from simulators.vsphere.oddities import guest_tells, odd_config, question_of
 
 if TYPE_CHECKING:
     from simulators.vsphere.machine import Machine, Snapshot
@@ -183,12 +184,13 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
         world.compute._moId: {
             "name": lambda: world.said.cluster.name if world.said.cluster else "esx1",
             "parent": lambda: world.host_folder, "host": lambda: [world.host],
-            "resourcePool": lambda: world.resource_pool,
-            **({"configurationEx": lambda: cluster_config(world)} if world.said.cluster else {}),
+            "resourcePool": lambda: world.resource_pool, **world.clusters.cluster_properties(),
         },
+        AUTOSTART: world.clusters.autostart_properties(),
         world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
         world.host._moId: {
             "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
+            "configManager": lambda: vim.host.ConfigManager(autoStartManager=vim.host.AutoStartManager(AUTOSTART)),
             "runtime": lambda: _host_runtime(world), "config": lambda: None,
             "vm": lambda: [each.ref for each in world.machines.values()],
         },

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from checks.approved_steps import REMOVE_SNAPSHOTS
 from checks.registry import NOTE, check
 from checks.seen import Seen
 
@@ -10,6 +11,8 @@ from checks.seen import Seen
 def change_tracking_off(seen: Seen) -> Iterator[str]:
     """Switched on by us, which is a reconfiguration that somebody may want to know of."""
     machine = seen.machine
+    if machine.foreign_snapshots and REMOVE_SNAPSHOTS not in seen.approved_steps:
+        return  # under them it stays off (docs/operations.md)
     if machine.change_tracking_supported and not machine.change_tracking and not machine.read_only:
         yield f"it is switched on for {machine.name}, and off again at the end"
 

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.approved_steps import ApprovedStepActivities
 from contracts.approved_steps import ApprovedStep, StepDone, StepOrder
 from platforms.vsphere import approved_steps
-from tests.conformance.one_migration import OneMigration, one_migration
+from tests.conformance.one_migration import OneMigration, Verdict, one_migration
 from tests.conformance.preflight.looking import Case, look
 
 ISO = "[nfs1] iso/debian.iso"
@@ -110,6 +110,20 @@ async def test_without_the_privilege_the_iso_stays_and_the_privilege_is_named(tm
             await take(migration, "eject-iso")
 
     assert refused.value.type == "vsphere.no_permission"
+
+
+async def test_a_cold_run_after_both_steps_reads_one_flat_base_and_proves_it(tmp_path: Path) -> None:
+    """The seed's order for VMFS6 (field.md row 53)."""
+    said = {"snapshots": ["one", "two"], "cdrom": ISO}
+    with one_migration(tmp_path, datastore="vmfs1", power="off", vm=said) as migration:
+        claim(migration)
+        await take(migration, "remove-snapshots", snapshots=refs(migration))
+        await take(migration, "eject-iso")
+        await migration.begin()
+        copied = await migration.sync(final=True)
+
+        assert copied.transport == "https"
+        assert await migration.verdict() == Verdict(equal=True, target_is_sent=True, target_is_source=True)
 
 
 async def test_what_a_step_will_do_is_a_note_in_place_of_what_it_cures(tmp_path: Path) -> None:

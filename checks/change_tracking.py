@@ -11,6 +11,8 @@ from checks.seen import Seen
 def change_tracking_off(seen: Seen) -> Iterator[str]:
     """Switched on by us, which is a reconfiguration that somebody may want to know of."""
     machine = seen.machine
+    if seen.source is None:
+        return  # only the source itself knows
     if machine.foreign_snapshots and REMOVE_SNAPSHOTS not in seen.approved_steps:
         return  # under them it stays off (docs/operations.md)
     if machine.change_tracking_supported and not machine.change_tracking and not machine.read_only:
@@ -21,7 +23,7 @@ def change_tracking_off(seen: Seen) -> Iterator[str]:
 def disk_not_tracked(seen: Seen) -> Iterator[str]:
     """The machine is tracked, and one of its disks is not: it was added since, or not stunned."""
     machine = seen.machine
-    if not machine.change_tracking or machine.read_only:
+    if seen.source is None or not machine.change_tracking or machine.read_only:
         return
     for disk in machine.disks:
         if not disk.change_tracked and disk.obstacle is None:

@@ -45,6 +45,8 @@ _ENTRIES = (
                "Put them back and `ferry retry VM`; or cancel, and start a new migration."),
     ErrorEntry("vm.gone", _F, "The VM is no longer there, or was replaced by another of the same name.",
                "See what happened to it on the source; start anew for the VM that is there now."),
+    ErrorEntry("vm.inaccessible", _ASK, "vCenter has lost the VM's files (inaccessible, invalid) or its host's entry of it (orphaned).",
+               "Bring its datastore back, or register the VM again; then `ferry retry VM`, or cancel."),
     ErrorEntry("preflight.blocked", _F, "A check that must hold does not, so nothing was touched.",
                "The message lists each blocker with its code; `ferry explain CODE` tells what to do.", _BLOCKED),
     ErrorEntry("preflight.rdm_disk", _F, "A disk is a raw device mapping, which no snapshot freezes for us.",

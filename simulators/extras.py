@@ -47,6 +47,7 @@ class Settings(_Strict):
     question: str = ""
     boot: int | Literal["network"] | None = Field(default=None, description="a disk's number, or the network")
     consolidation_needed: bool = False
+    connection: Literal["connected", "disconnected", "orphaned", "inaccessible", "invalid"] = "connected"
 
 
 class Rule(_Strict):

@@ -29,7 +29,12 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
     return {
         "name": lambda: machine.name,
         "parent": lambda: world.vm_folder,
-        "config": lambda: _config(machine, devices_of(machine)),
+        # Unset for what is orphaned or has lost its files (vsphere.md §4).
+        "config": lambda: (
+            _config(machine, devices_of(machine))
+            if machine.said.settings.connection in ("connected", "disconnected")
+            else None
+        ),
         "runtime": lambda: _runtime(machine),
         "guest": lambda: _guest(machine),
         "capability": lambda: _capability(machine),
@@ -91,7 +96,7 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
 def _runtime(machine: "Machine") -> Any:
     return soap.complete(
         vim.vm.RuntimeInfo(
-            host=machine.world.host, connectionState="connected", powerState=machine.power,
+            host=machine.world.host, connectionState=machine.said.settings.connection, powerState=machine.power,
             faultToleranceState="notConfigured", recordReplayState="inactive",
             consolidationNeeded=machine.consolidation_needed, question=question_of(machine),
         )

@@ -106,6 +106,15 @@ class Machine(Contract):
     snapshots: tuple[SnapshotFacts, ...] = Field(default=(), description="those of other people, parents first")
 
 
+class StoreRoom(Contract):
+    """A datastore, and what a machine's snapshot takes of it; all in bytes."""
+
+    datastore: str
+    grown: int
+    free: int
+    capacity: int
+
+
 class MachineSummary(Contract):
     """One line of `ferry inventory`."""
 

@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.approved_steps import ApprovedStepActivities
 from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
 from activities.leftovers import LeftoverActivities
@@ -125,6 +126,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
+        ApprovedStepActivities(systems).take_approved_step,
         InspectionActivities(systems).inspect,
         *_activities_of(RecordingActivities(systems)),
         *_activities_of(LeftoverActivities(systems)),

@@ -1,6 +1,7 @@
 """Every code that Ferry can say. docs/errors.md is made from this table; a test compares them."""
 
 from contracts.errors import ErrorEntry, ExitCode, Remedy
+from contracts.machine_catalogue import MACHINE_ENTRIES
 
 _R, _REDO, _ASK, _F = Remedy.RETRY, Remedy.REDO, Remedy.ASK, Remedy.FAIL
 _BLOCKED, _AUTH, _CONFLICT = ExitCode.BLOCKED, ExitCode.AUTH, ExitCode.CONFLICT
@@ -59,6 +60,8 @@ _ENTRIES = (
                "Put them back and `ferry retry VM`; or cancel, and start a new migration."),
     ErrorEntry("vm.gone", _F, "The VM is no longer there, or was replaced by another of the same name.",
                "See what happened to it on the source; start anew for the VM that is there now."),
+    ErrorEntry("vm.inaccessible", _ASK, "vCenter has lost the VM's files (inaccessible, invalid) or its host's entry of it (orphaned).",
+               "Bring its datastore back, or register the VM again; then `ferry retry VM`, or cancel."),
     ErrorEntry("preflight.blocked", _F, "A check that must hold does not, so nothing was touched.",
                "The message lists each blocker with its code; `ferry explain CODE` tells what to do.", _BLOCKED),
     ErrorEntry("preflight.rdm_disk", _F, "A disk is a raw device mapping, which no snapshot freezes for us.",
@@ -104,6 +107,7 @@ _ENTRIES = (
                "Set them on the target by hand, or allow the user to read tags and start anew."),
     ErrorEntry("preflight.secure_boot", _F, "The VM boots with Secure Boot, which is off on the target.",
                "Turn it on there once the pool has its certificates."),
+    *MACHINE_ENTRIES,
     # -- vSphere
     ErrorEntry("vsphere.unreachable", _R, "vSphere does not answer.", "Check address, network and firewall (port 443)."),
     ErrorEntry("vsphere.login_refused", _ASK, "vSphere refuses the user name or password; it was tried once.",
@@ -122,6 +126,8 @@ _ENTRIES = (
                "It stays. Each pass reads the whole disk by nfc or nbd and sends what differs: remove it for faster passes."),
     ErrorEntry("vsphere.consolidation_needed", _ASK, "Disks are still to be consolidated after a snapshot's removal.",
                "Consolidate the VM's disks on the source (a backup proxy often holds them), then retry."),
+    ErrorEntry("vsphere.question_pending", _ASK, "vSphere waits for an answer to a question about the VM.",
+               "Answer it in the vSphere client (of a locked CD drive: yes, disconnect), then `ferry retry VM`."),
     ErrorEntry("vsphere.change_tracking_unusable", _REDO, "Change tracking cannot be trusted for this pass.",
                "Nothing: the disk is read in full and what differs is sent, and the report says why."),
     ErrorEntry("vsphere.freeze_void", _REDO, "The snapshot or the disks' chain changed while they were read.",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from contracts.after import Smoke, SmokeReport
+from contracts.approved_steps import ApprovedStep
 from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
@@ -49,6 +50,12 @@ class MigrateVmRequest(Request):
     networks: dict[str, str] = Field(default={}, description="source network to target network")
     overrides: dict[str, Reason] = Field(
         default={}, description="code of a preflight check to the reason why it shall not block"
+    )
+    vmware_tools: Literal["leave", "remove-before", "remove-after"] = Field(
+        default="leave", description="what you do about VMware Tools; the preflight says what it takes"
+    )
+    approved_steps: dict[ApprovedStep, Reason] = Field(
+        default={}, description="what Ferry may do on the source beforehand, and why: remove-snapshots, eject-iso"
     )
     approval: Literal["manual", "auto"] = "manual"
     delta_interval: Duration = timedelta(minutes=15)

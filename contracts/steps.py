@@ -41,6 +41,8 @@ class PreflightOrder(Contract):
     sr: str | None = None
     networks: dict[str, str] = {}
     overrides: dict[str, str] = Field(default={}, description="code of a check to the reason why it shall not block")
+    vmware_tools: str = "leave"
+    approved_steps: tuple[str, ...] = ()
 
 
 class Check(Contract):

@@ -5,6 +5,7 @@ morefs and opaque refs may change underneath. Every call is idempotent: it looks
 by its mark what an earlier attempt made. All raise :class:`contracts.errors.FerryError` only.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -62,6 +63,21 @@ class Source(Protocol):
 
     def raise_epoch(self, machine_id: str, mark: OwnerMark) -> None:
         """Write a higher epoch into our mark (SAFETY 14); a lower one is ignored."""
+        ...
+
+    def remove_snapshots(self, machine_id: str, refs: Collection[str], mark: OwnerMark) -> tuple[str, ...]:
+        """Remove these snapshots of other people and no others, and wait until the disks are consolidated.
+
+        Returns:
+            The names of those that were still there.
+
+        Raises:
+            FerryError: ``source.stale_epoch`` where the machine is not ours any more.
+        """
+        ...
+
+    def eject_iso(self, machine_id: str, mark: OwnerMark) -> tuple[str, ...]:
+        """Leave empty CD drives; answers what was ejected. Raises ``source.stale_epoch``."""
         ...
 
     def change_tracking_on(self, machine_id: str) -> bool:

@@ -188,7 +188,11 @@ class CuttingOver:
             order(
                 "preflight",
                 PreflightOrder(
-                    errand=story.errand, sr=request.sr, networks=request.networks, overrides=request.overrides
+                    errand=story.errand,
+                    sr=request.sr,
+                    networks=request.networks,
+                    overrides=request.overrides,
+                    vmware_tools=request.vmware_tools,
                 ),
                 Preflight,
                 summary="is it still what was approved?",

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         SourceOrder,
         UnfenceOrder,
     )
+    from workflows.approved import take_approved_steps
     from workflows.approving import expired, longest_downtime
     from workflows.cutting_over import CuttingOver
     from workflows.deadlines import CalledBack, Deadlines
@@ -123,28 +124,24 @@ class Story:
             self.set(epoch=adopted.epoch + 1, pass_no=adopted.pass_no)
             self.set(distrust="nobody watched the source since the migration ended")
         self.enter(Phase.PREFLIGHT)
-        found = await self.step(
-            "preflight",
-            PreflightOrder(errand=errand, sr=request.sr, networks=request.networks, overrides=request.overrides),
-            Preflight,
-            summary=f"preflight of {request.vm}",
-        )
+        found = await self._look(errand)
         machine = found.machine
         errand = errand.model_copy(update={"machine_id": machine.machine_id, "store_id": found.store_id})
         errand = errand.model_copy(update={"read_only": machine.read_only})
         self.set(errand=errand, preflight=found, was_on=machine.power is Power.ON)
-        blockers = [check for check in found.checks if check.severity == "blocker"]
-        if blockers:
-            if len(blockers) == 1:
-                raise StepFailed(blockers[0].code, blockers[0].message)
-            raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
+        self._stop_at_blockers(found)
         if adopted:
             errand = self._adopt(errand, found, adopted.store_id)
-        self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
         self.enter(Phase.SHELL)
         self.will_undo(UndoStep.RELEASE_SOURCE)
         claim = SourceOrder(errand=errand, epoch=self.state.epoch)
         await self.step("claim_source", claim, type(None), summary="owner mark on the source")
+        if request.approved_steps:
+            await take_approved_steps(self, found)
+            found = await self._look(errand)  # what was changed is not what shall be approved
+            machine = found.machine
+            self.set(preflight=found)
+            self._stop_at_blockers(found)
         self.will_undo(UndoStep.REMOVE_SHELL)
         shell = await self.step(
             "make_shell",
@@ -184,6 +181,27 @@ class Story:
         errand = errand.model_copy(update={"store_id": store_id})  # another store is refused (SAFETY 6)
         self.set(errand=errand)
         return errand
+
+    async def _look(self, errand: Errand) -> Preflight:
+        request = self.request
+        said = PreflightOrder(
+            errand=errand,
+            sr=request.sr,
+            networks=request.networks,
+            overrides=request.overrides,
+            vmware_tools=request.vmware_tools,
+            approved_steps=tuple(request.approved_steps),
+        )
+        return await self.step("preflight", said, Preflight, summary=f"preflight of {request.vm}")
+
+    def _stop_at_blockers(self, found: Preflight) -> None:
+        """The ticket of what was found, or the end. Raises ``StepFailed``."""
+        blockers = [check for check in found.checks if check.severity == "blocker"]
+        if blockers:
+            if len(blockers) == 1:
+                raise StepFailed(blockers[0].code, blockers[0].message)
+            raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
+        self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
 
     # -- what all chapters use
 

@@ -54,6 +54,7 @@ TIMINGS: dict[str, Timing] = {
     "preflight": _LOOK,
     "claim_source": _LOOK,
     "release_source": _LOOK,
+    "take_approved_step": _CONSOLIDATION,
     "change_tracking_on": _CONSOLIDATION,
     "change_tracking_off": _CONSOLIDATION,
     "freeze": _CONSOLIDATION,

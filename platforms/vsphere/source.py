@@ -1,6 +1,7 @@
 """vSphere as a :class:`platforms.ports.Source`: each step is told in a module of its own, here they are gathered."""
 
 import threading
+from collections.abc import Collection
 from typing import Any
 
 from pyVmomi import vim
@@ -12,6 +13,8 @@ from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
+    approved_steps,
+    details,
     facts,
     fencing,
     freezing,
@@ -20,6 +23,7 @@ from platforms.vsphere import (
     licence,
     marks,
     overrides,
+    place,
     power,
     retiring,
     room,
@@ -69,18 +73,22 @@ class VsphereSource:
         """One machine, whole."""
         located = by_anything(self.session, vm)
         properties = located.properties(self.session)
-        stores = {
-            told["name"]: told["summary.type"]
-            for _, told in read_all(self.session, vim.Datastore, ["name", "summary.type"], "list the datastores")
-        }
+        found = read_all(
+            self.session, vim.Datastore, ["name", "summary.type", "summary.accessible"], "list the datastores"
+        )
+        stores = {told["name"]: told["summary.type"] for _, told in found}
+        unreachable = {told["name"] for _, told in found if told.get("summary.accessible") is False}
         host = properties.get("runtime.host")
         machine = inventory.machine_of(
             self.name, located.ref, properties, stores, self._far_networks(properties),
             read_one(self.session, host, ["name"], "read the host's name")["name"] if host is not None else "",
         )  # fmt: skip
+        more = read_one(self.session, located.ref, details.DETAIL_PATHS, f"read {located.name}")
+        machine = details.with_details(machine, more, unreachable)
         names, unread = tags.tags_of(self.session, located.ref._moId)
         read_only = licence.is_read_only(self.session)
-        return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only})
+        where = place.place_of(self.session, located.ref, host)
+        return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only, "place": where})
 
     def facts(self, machine: Machine) -> SourceFacts:
         """The system, and what our account may do with that machine."""
@@ -122,6 +130,16 @@ class VsphereSource:
     def remove_leftover(self, found: Found) -> None:
         """See the protocol."""
         leftovers.remove(self.session, self._find(found.subject), found)
+
+    # -- what was approved beforehand
+
+    def remove_snapshots(self, machine_id: str, refs: Collection[str], mark: OwnerMark) -> tuple[str, ...]:
+        """See the protocol."""
+        return approved_steps.remove_snapshots(self.session, self._find(machine_id), refs, mark)
+
+    def eject_iso(self, machine_id: str, mark: OwnerMark) -> tuple[str, ...]:
+        """See the protocol."""
+        return approved_steps.eject_iso(self.session, self._find(machine_id), mark)
 
     # -- change tracking
 

@@ -23,6 +23,14 @@ class Approval(StrEnum):
     AUTO = "auto"
 
 
+class VmwareTools(StrEnum):
+    """What becomes of VMware Tools."""
+
+    LEAVE = "leave"
+    REMOVE_BEFORE = "remove-before"
+    REMOVE_AFTER = "remove-after"
+
+
 class PowerOff(StrEnum):
     """How the source goes off."""
 
@@ -57,6 +65,15 @@ def start(
     override: Annotated[
         list[str] | None,
         typer.Option("--override", metavar="CODE=REASON", help="Go on although that check blocks; repeatable."),
+    ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--step", metavar="STEP=REASON", help="Done on the source first: remove-snapshots, eject-iso; repeatable."
+        ),
+    ] = None,
+    vmware_tools: Annotated[
+        VmwareTools | None, typer.Option(help="Have the commands told to remove them. [default: leave]")
     ] = None,
     approval: Annotated[Approval | None, typer.Option(help="Who decides the cutover. [default: manual]")] = None,
     delta_interval: Annotated[
@@ -152,6 +169,8 @@ def start(
         "sr": sr or said.sr or None,
         "networks": {**said.networks, **networks_of(network or [])},
         "overrides": overrides_of(override or []),
+        "approved_steps": overrides_of(step or [], "--step STEP"),
+        "vmware_tools": vmware_tools and vmware_tools.value,
         "approval": approval and approval.value,
         "delta_interval": delta_interval,
         "downtime_budget": downtime_budget,
@@ -240,7 +259,7 @@ def networks_of(pairs: list[str]) -> dict[str, str]:
     return networks
 
 
-def overrides_of(pairs: list[str]) -> dict[str, str]:
+def overrides_of(pairs: list[str], option: str = "--override CODE") -> dict[str, str]:
     """``["preflight.usb=a dongle that nobody uses"]`` as a mapping.
 
     Raises:
@@ -250,6 +269,6 @@ def overrides_of(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         code, _, reason = pair.partition("=")
         if not code.strip() or not reason.strip():
-            raise FerryError("request.invalid", f"--override {pair!r}: write CODE=REASON, the reason is recorded")
+            raise FerryError("request.invalid", f"{pair!r}: write {option}=REASON, the reason is recorded")
         overrides[code.strip()] = reason.strip()
     return overrides

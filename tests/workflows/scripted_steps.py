@@ -10,8 +10,10 @@ from temporalio import activity
 
 from activities.calendar import CalendarActivities
 from activities.running import as_application_error
+from contracts.approved_steps import ApprovedStep, StepDone, StepOrder
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
+from contracts.machine_facts import SnapshotFacts
 from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
@@ -70,6 +72,7 @@ class ScriptedSteps(StepsAfterTheStart):
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
+        self.snapshots: tuple[SnapshotFacts, ...] = ()
         self.read_only = False
         self.copies_as = "delta"
         """What every pass is, but the first of a migration."""
@@ -119,6 +122,7 @@ class ScriptedSteps(StepsAfterTheStart):
         return Machine(
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
             memory=1 << 30, tools_running=True, owner=self.owner, read_only=self.read_only,
+            snapshots=self.snapshots, foreign_snapshots=tuple(each.name for each in self.snapshots),
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
             disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity),),
         )  # fmt: skip
@@ -143,6 +147,12 @@ class ScriptedSteps(StepsAfterTheStart):
     @activity.defn
     async def claim_source(self, order: SourceOrder) -> None:
         self._do("claim_source", order)
+
+    @activity.defn
+    async def take_approved_step(self, order: StepOrder) -> StepDone:
+        self._do("take_approved_step", order)
+        self.snapshots = () if order.step is ApprovedStep.REMOVE_SNAPSHOTS else self.snapshots
+        return StepDone(done=(order.step.value,))
 
     @activity.defn
     async def release_source(self, order: SourceOrder) -> None:

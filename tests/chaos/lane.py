@@ -1,0 +1,50 @@
+"""One run after the other, in a process with a Temporal server of its own: seeds come in, lines of JSON go out.
+
+``python -m tests.chaos.lane FOLDER CODE_VERSION``
+"""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from starter.temporal_server import DevServer
+from tests.chaos.grid import orders
+from tests.chaos.one_run import as_line, one_run
+
+
+async def _lane(folder: Path, code: str) -> None:
+    with DevServer(folder / "temporal") as server:
+        print(json.dumps({"ready": os.getpid()}), flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            seed = int(line)
+            home = folder / str(seed)
+            home.mkdir(parents=True)
+            result = await one_run(orders(seed), home, server)
+            if not result.wrong:
+                shutil.rmtree(home, ignore_errors=True)
+            print(as_line(result, code), flush=True)
+
+
+def main() -> None:
+    """Until nobody has more seeds."""
+    logging.disable(logging.CRITICAL)  # steps fail here by the hundred: that is the point
+    structlog.configure(processors=[_drop])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends
+    asyncio.run(_lane(Path(sys.argv[1]), sys.argv[2]))
+
+
+def _drop(*_: object) -> str:
+    raise structlog.DropEvent
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
+    os._exit(0)  # SDK 1.35 crashes the interpreter at exit now and then (temporal.md §7a)

@@ -66,7 +66,7 @@ class Armed:
 
     def _skip(self) -> int:
         cell = self._orders.cell
-        return int(self._orders.moment * requests_of(cell.activity, cell.side))
+        return int(self._orders.moment**2 * requests_of(cell.activity, cell.side))
 
     def _outage(self, kind: str, **said: Any) -> None:
         self._outages.append(self._side.gate.begin(Outage(kind, skip=self._skip(), **said)))

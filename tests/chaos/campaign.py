@@ -96,7 +96,9 @@ async def campaign(
     """
     code, made = code_version(), Campaign(seeds)
     if keep is not None:
-        made.lines = {seed: line for seed, line in known(keep).items() if seed in seeds and line["code_version"] == code}
+        made.lines = {
+            seed: line for seed, line in known(keep).items() if seed in seeds and line["code_version"] == code
+        }
     left = [seed for seed in seeds if seed not in made.lines]
     tell(f"code {code}: {len(made.lines)} runs are known, {len(left)} are to be made")
     deadline = asyncio.get_running_loop().time() + seconds if seconds is not None else None
@@ -194,3 +196,5 @@ class _Lane:
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        await asyncio.sleep(0.1)  # its pipes are closed by the loop

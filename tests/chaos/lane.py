@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 
@@ -19,9 +20,9 @@ from tests.chaos.grid import orders
 from tests.chaos.one_run import as_line, one_run
 
 
-async def _lane(folder: Path, code: str) -> None:
+async def _lane(folder: Path, code: str, answers: TextIO) -> None:
     with DevServer(folder / "temporal") as server:
-        print(json.dumps({"ready": os.getpid()}), flush=True)
+        print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             seed = int(line)
             home = folder / str(seed)
@@ -29,7 +30,7 @@ async def _lane(folder: Path, code: str) -> None:
             result = await one_run(orders(seed), home, server)
             if not result.wrong:
                 shutil.rmtree(home, ignore_errors=True)
-            print(as_line(result, code), flush=True)
+            print(as_line(result, code), file=answers, flush=True)
 
 
 def main() -> None:
@@ -37,7 +38,9 @@ def main() -> None:
     logging.disable(logging.CRITICAL)  # steps fail here by the hundred: that is the point
     structlog.configure(processors=[_drop])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends
-    asyncio.run(_lane(Path(sys.argv[1]), sys.argv[2]))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever else is printed is none
+    asyncio.run(_lane(Path(sys.argv[1]), sys.argv[2], answers))
 
 
 def _drop(*_: object) -> str:

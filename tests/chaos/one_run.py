@@ -195,9 +195,7 @@ class _Run:
                 described = await migration.describe(rpc_timeout=timedelta(seconds=3))
                 if described.status is not WorkflowExecutionStatus.RUNNING:
                     return
-                status: Status = await migration.query(
-                    "status", result_type=Status, rpc_timeout=timedelta(seconds=3)
-                )
+                status: Status = await migration.query("status", result_type=Status, rpc_timeout=timedelta(seconds=3))
                 self._status = status
                 await self._look(migration, status)
             except AssertionError:
@@ -321,9 +319,7 @@ def _inventory(folder: Path, orders: Orders) -> Path:
         INVENTORY.format(
             seed=orders.seed,
             datastore=orders.datastore,
-            disks=", ".join(
-                f"{{image: disk{each}.raw, datastore: ds1, unit: {each}}}" for each in range(orders.disks)
-            ),
+            disks=", ".join(f"{{image: disk{each}.raw, datastore: ds1, unit: {each}}}" for each in range(orders.disks)),
             hosts=", ".join(f"{{name: xcp{each + 1}}}" for each in range(hosts)),
         )
     )

@@ -72,9 +72,7 @@ def page(made: Campaign, lines_in: str) -> str:
     )  # fmt: skip
 
 
-def _table(
-    rows: Sequence[tuple[str, list[Line], list[Any]]], hit: set[tuple[str, str, str]]
-) -> list[str]:
+def _table(rows: Sequence[tuple[str, list[Line], list[Any]]], hit: set[tuple[str, str, str]]) -> list[str]:
     made = ["| | runs | done, equal | safe | violations | cells hit |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for name, lines, wanted in rows:
         counts = [sum(1 for each in lines if each["verdict"] == verdict) for verdict in VERDICTS]

@@ -61,7 +61,7 @@ def translated(error: BaseException, doing: str) -> FerryError:
 
 
 def _is_a_page(error: BaseException) -> bool:
-    """An HTTP 500 whose body is no SOAP fault, as a proxy before the host writes it: pyVmomi finds no fault to raise."""
+    """An HTTP 500 whose body is no SOAP fault, as a proxy in between writes it: pyVmomi finds no fault to raise."""
     return type(error) is Exception and str(error).startswith("Raising a non-exception object")
 
 

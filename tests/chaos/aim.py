@@ -18,7 +18,7 @@ from contracts.config import load_config
 
 
 class Aim(temporalio.client.Interceptor, temporalio.worker.Interceptor):
-    """Awaits ``begins(name, how many began before)`` before every activity, and calls ``ends(name)`` after each attempt."""
+    """Awaits ``begins(name, how many before)`` before every activity, calls ``ends(name)`` after each attempt."""
 
     def __init__(self, begins: Callable[[str, int], Awaitable[None]], ends: Callable[[str], None]) -> None:
         self._begins, self._ends = begins, ends

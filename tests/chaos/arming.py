@@ -13,6 +13,7 @@ from tests.chaos.grid import FAULTS, Orders, requests_of
 from tests.chaos.reach import REACH
 
 HOUR = 3600
+STATUSES = (500, 502, 503, 504)
 DETACHED = ["HostNotConnected", "HostCommunication", "HostNotReachable"]
 
 
@@ -40,7 +41,7 @@ class Armed:
             "network cut": lambda: self._outage("cut", count=-1, seconds=orders.seconds),
             "slow": lambda: self._outage("slow", count=-1, seconds=3.0, argument=0.2 + orders.number),
             "truncated": self._truncated,
-            "5xx": lambda: self._outage("http", count=orders.count, argument=[500, 502, 503, 504][int(orders.number * 4)]),
+            "5xx": lambda: self._outage("http", count=orders.count, argument=STATUSES[int(orders.number * 4)]),
             "wrong certificate": lambda: self._outage("certificate", count=-1, seconds=orders.seconds),
         }[orders.cell.fault]()  # fmt: skip
 

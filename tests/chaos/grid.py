@@ -1,7 +1,7 @@
 """Which fault meets which activity, and how: all of it told by the seed. Pure.
 
-The cells of the grid are walked in one order for ever: seed ``n`` is cell ``n`` of it, round and round; the rest of a run
-(how many requests pass first, how long it lasts, what a human says) is drawn from the seed.
+The cells of the grid are walked in one order for ever: seed ``n`` is cell ``n`` of it, round and round; the rest of a
+run (how many requests pass first, how long it lasts, what a human says) is drawn from the seed.
 """
 
 import random

@@ -11,8 +11,8 @@ from starter.temporal_server import DevServer
 from tests.chaos import one_run
 from tests.chaos.grid import Cell, Orders
 
-_ROUTES = ["straight", "a freeze that fails", "cancel in cutover", "cancel before start", "rollback", "read back between",
-           "checksum"]  # fmt: skip
+_ROUTES = ["straight", "a freeze that fails", "cancel in cutover", "cancel before start", "rollback",
+           "read back between", "checksum"]  # fmt: skip
 
 
 async def learn() -> dict[str, dict[str, dict[str, int]]]:
@@ -74,7 +74,7 @@ def written(reach: dict[str, dict[str, dict[str, int]]]) -> str:
     """The module's text."""
     import pprint
 
-    table = pprint.pformat(reach, width=110, compact=True)
+    table = pprint.pformat(reach, width=114, compact=True)
     head = (Path(__file__).parent / "reach.py").read_text().partition("REACH")[0]
     return f"{head}REACH: dict[str, dict[str, dict[str, int]]] = {table}\n"
 

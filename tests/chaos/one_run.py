@@ -200,7 +200,7 @@ class _Run:
                 await self._look(migration, status)
             except AssertionError:
                 raise
-            except Exception:  # noqa: S112  neither the worker nor the server answers all the time
+            except Exception:  # neither the worker nor the server answers all the time
                 continue
 
     async def _deed(self, migration: WorkflowHandle[Any, Any]) -> None:

@@ -25,12 +25,12 @@ def page(made: Campaign, lines_in: str) -> str:
         [
             "# Every fault at every activity",
             "",
-            f'`make chaos ARGS="--runs {count} --seed {first} --results {lines_in}"`, {os.cpu_count()} cores. A run is a '
-            "migration of one or two disks of 16 MiB by the real worker and the real Temporal server, between both "
+            f'`make chaos ARGS="--runs {count} --seed {first} --results {lines_in}"`, {os.cpu_count()} cores. A run is '
+            "a migration of one or two disks of 16 MiB by the real worker and the real Temporal server, between both "
             "simulators, with one fault aimed at one activity. A cell of the grid is an activity and a fault of an API "
-            "that it calls (or a SIGKILL of worker or server); it counts as hit when the fault met a call, not when it was "
-            "planned. The judge reads the lab's disks, power logs and records, not Ferry's reports; the power logs hold "
-            "every change, so two machines on at once are seen at any instant.",
+            "that it calls (or a SIGKILL of worker or server); it counts as hit when the fault met a call, not when it "
+            "was planned. The judge reads the lab's disks, power logs and records, not Ferry's reports; the power logs "
+            "hold every change, so two machines on at once are seen at any instant.",
             "",
             f"**{len(lines)} runs: {made.counted('done_equal')} ended done with equal disks, "
             f"{made.counted('safe_failed')} ended without, the source running as before and a code told, "

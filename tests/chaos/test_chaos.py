@@ -17,7 +17,7 @@ from tests.chaos.results import page
 from workflows.timing import TIMINGS
 
 SEEDS = (2, 8, 13, 20, 27, 28)
-"""A datastore that is full, a host that reboots, sessions, a lease and a certificate that are lost, an SR that is full."""
+"""A datastore and an SR that are full, a host that reboots, sessions, a lease and a trusted certificate lost."""
 
 
 @pytest.mark.timeout(300)

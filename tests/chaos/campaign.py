@@ -17,7 +17,7 @@ from tests.chaos.grid import cells, orders
 from tests.end_to_end.running import ROOT
 
 Line = dict[str, Any]
-LIMIT = 300.0
+LIMIT = 420.0
 """Seconds, after which a lane that says nothing is ended, and its run with it."""
 SHIPPED = ("activities", "contracts", "disks", "platforms", "workflows", "worker.py", "simulators", "tests/chaos")
 

@@ -23,6 +23,8 @@ from contracts.steps import (
     SnapshotReport,
 )
 
+Reason = Annotated[str, Field(min_length=1, max_length=2000)]
+
 
 class MigrateVmRequest(Request):
     """Move one VM. Three words are enough: ``{"source":"vc","vm":"web01","target":"pool"}``."""
@@ -32,6 +34,9 @@ class MigrateVmRequest(Request):
     target: str = Field(min_length=1, description="name of [targets.NAME]")
     sr: str | None = Field(default=None, description="name or uuid; default: the target's configured SR")
     networks: dict[str, str] = Field(default={}, description="source network to target network")
+    overrides: dict[str, Reason] = Field(
+        default={}, description="code of a preflight check to the reason why it shall not block"
+    )
     approval: Literal["manual", "auto"] = "manual"
     delta_interval: Duration = timedelta(minutes=15)
     downtime_budget: Duration = timedelta(minutes=5)

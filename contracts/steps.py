@@ -39,6 +39,7 @@ class PreflightOrder(Contract):
     errand: Errand
     sr: str | None = None
     networks: dict[str, str] = {}
+    overrides: dict[str, str] = Field(default={}, description="code of a check to the reason why it shall not block")
 
 
 class Check(Contract):
@@ -47,6 +48,8 @@ class Check(Contract):
     code: str
     severity: str = Field(description="blocker, warning or note")
     message: str
+    overridable: bool = False
+    override: str = Field(default="", description="why it was overridden, in the words of the request")
 
 
 class Preflight(Contract):
@@ -63,6 +66,12 @@ class Preflight(Contract):
     warm: bool = Field(default=True, description="change tracking can be had, so passes while it runs make sense")
 
 
+class SourceFacts(Contract):
+    """What the system is that a machine comes from, and what it lets us do with that machine."""
+
+    product: str = Field(default="", description="as it calls itself, with its version")
+
+
 class TargetFacts(Contract):
     """What a pool offers. ``networks``: name or uuid to uuid; ``configured_networks``: from ferry.toml."""
 
@@ -75,6 +84,11 @@ class TargetFacts(Contract):
     srs: tuple[str, ...] = ()
     networks: dict[str, str] = {}
     configured_networks: dict[str, str] = {}
+
+    @property
+    def thick(self) -> bool:
+        """Whether the SR reserves a disk's whole size at once."""
+        return self.sr_type.startswith("lvm")
 
 
 class ShellOrder(Contract):

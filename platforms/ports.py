@@ -18,6 +18,7 @@ from contracts.steps import (
     ShellDisk,
     ShellOrder,
     SnapshotReport,
+    SourceFacts,
     TargetFacts,
 )
 from disks.protocols import Checksum, DiskSource, DiskTarget, ReadBack, TargetRanges
@@ -40,6 +41,10 @@ class Source(Protocol):
 
     def machine(self, vm: str) -> Machine:
         """One machine by name, instanceUuid or moref. Raises ``vm.unknown``, ``vm.ambiguous``."""
+        ...
+
+    def facts(self, machine: Machine) -> SourceFacts:
+        """What the preflight must know besides the machine itself: the system, its hosts, our privileges on it."""
         ...
 
     def claim(self, machine_id: str, mark: OwnerMark) -> None:

@@ -82,7 +82,9 @@ class CuttingOver:
         seen = await story.hear(
             order(
                 "preflight",
-                PreflightOrder(errand=story.errand, sr=request.sr, networks=request.networks),
+                PreflightOrder(
+                    errand=story.errand, sr=request.sr, networks=request.networks, overrides=request.overrides
+                ),
                 Preflight,
                 summary="is it still what was approved?",
             )

@@ -107,7 +107,7 @@ class Story:
         self.enter(Phase.PREFLIGHT)
         found = await self.step(
             "preflight",
-            PreflightOrder(errand=errand, sr=request.sr, networks=request.networks),
+            PreflightOrder(errand=errand, sr=request.sr, networks=request.networks, overrides=request.overrides),
             Preflight,
             summary=f"preflight of {request.vm}",
         )

@@ -8,8 +8,8 @@ from pyVmomi import vim
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
-from contracts.steps import Errand, FenceJournal, Freeze
-from platforms.vsphere import fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
+from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
+from platforms.vsphere import facts, fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -68,6 +68,10 @@ class VsphereSource:
         names, unread = tags.tags_of(self.session, located.ref._moId)
         read_only = licence.is_read_only(self.session)
         return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only})
+
+    def facts(self, machine: Machine) -> SourceFacts:
+        """The system, and what our account may do with that machine."""
+        return facts.facts(self.session, machine)
 
     def _far_networks(self, properties: dict[str, Any]) -> dict[str, str]:
         """Names of the port groups and opaque networks that its NICs know by a key only."""

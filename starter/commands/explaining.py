@@ -23,6 +23,9 @@ _BY_ITSELF = {
 def explain(
     code: Annotated[str | None, typer.Argument(metavar="CODE", help="Such as xapi.sr_full; without it: all.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="All codes as the page docs/errors.md.")] = False,
+    preflight: Annotated[
+        bool, typer.Option("--preflight", help="All checks of the preflight as the page docs/preflight.md.")
+    ] = False,
     output: OutputAs = Output.TABLE,
 ) -> None:
     """Tell what an error code means and what to do about it.
@@ -36,6 +39,11 @@ def explain(
         from starter.errors_page import errors_page
 
         write(errors_page())
+        return
+    if preflight:
+        from starter.preflight_page import preflight_page
+
+        write(preflight_page())
         return
     if code is None:
         put([as_row(each) for each in CATALOGUE.values()], output, _all_of_them)

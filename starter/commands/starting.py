@@ -47,6 +47,10 @@ def start(
     network: Annotated[
         list[str] | None, typer.Option("--network", metavar="A=B", help="Source network = target network; repeatable.")
     ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--override", metavar="CODE=REASON", help="Go on although that check blocks; repeatable."),
+    ] = None,
     approval: Annotated[Approval | None, typer.Option(help="Who decides the cutover. [default: manual]")] = None,
     delta_interval: Annotated[
         str | None, typer.Option(metavar="TIME", help="Between delta passes: 90s, 15m, 2h. [default: 15m]")
@@ -94,6 +98,7 @@ def start(
         "vm": said.vm,
         "sr": sr or said.sr or None,
         "networks": {**said.networks, **networks_of(network or [])},
+        "overrides": overrides_of(override or []),
         "approval": approval and approval.value,
         "delta_interval": delta_interval,
         "downtime_budget": downtime_budget,
@@ -162,3 +167,18 @@ def networks_of(pairs: list[str]) -> dict[str, str]:
             raise FerryError("request.invalid", f"--network {pair!r}: write SOURCE-NETWORK=TARGET-NETWORK")
         networks[name.strip()] = other.strip()
     return networks
+
+
+def overrides_of(pairs: list[str]) -> dict[str, str]:
+    """``["preflight.usb=a dongle that nobody uses"]`` as a mapping.
+
+    Raises:
+        FerryError: ``request.invalid``.
+    """
+    overrides: dict[str, str] = {}
+    for pair in pairs:
+        code, _, reason = pair.partition("=")
+        if not code.strip() or not reason.strip():
+            raise FerryError("request.invalid", f"--override {pair!r}: write CODE=REASON, the reason is recorded")
+        overrides[code.strip()] = reason.strip()
+    return overrides

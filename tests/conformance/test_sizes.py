@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.preflight import target_checks
+from checks import Seen, run_checks
 from contracts.errors import FerryError
 from tests.conformance.comparing import differing
 from tests.conformance.one_migration import MIB, OneMigration, Verdict, one_migration
@@ -51,7 +51,8 @@ async def test_three_sparse_tebibytes_go_where_qcow2_can_hold_them(tmp_path: Pat
 async def test_a_disk_that_the_sr_cannot_hold_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     with one_migration(tmp_path, size_mib=3 * TIB / MIB) as migration:
         facts = migration.target.facts(None)
-        [check] = [each for each in target_checks(migration.machine, facts, None, "t") if each.severity == "blocker"]
+        seen = Seen(migration.machine, target=facts, template="t")
+        [check] = [each for each in run_checks(seen) if each.severity == "blocker"]
         assert check.code == "preflight.disk_too_large"
         assert "3.0 TiB, SR local-ext takes 2.0 TiB" in check.message
         with pytest.raises(FerryError) as refused:

@@ -1,0 +1,14 @@
+"""What stands in the way of a migration, a function per finding. Pure: everything was read before.
+
+A new check is one function here, decorated with its code, and an entry of that code in the catalogue. Importing this
+package fills :data:`checks.registry.CHECKS`.
+"""
+
+from checks import disks, guest, hardware, placement, snapshots, source_system
+from checks.registry import BLOCKER, CHECKS, NOTE, WARNING, Rule, run_checks
+from checks.seen import Seen
+
+__all__ = [
+    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "disks", "guest", "hardware", "placement", "run_checks",
+    "snapshots", "source_system",
+]  # fmt: skip

@@ -1,0 +1,40 @@
+"""Every check: the lab shows its condition, the preflight says its code, and nothing is touched."""
+
+from pathlib import Path
+
+import pytest
+
+from checks import CHECKS
+from contracts.error_catalogue import CATALOGUE
+from starter.preflight_page import preflight_page
+from tests.conformance.preflight import cases_machine, cases_placement
+from tests.conformance.preflight.looking import Case, look
+
+CASES = [*cases_machine.CASES, *cases_placement.CASES]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+async def test_a_condition_is_told_by_its_code_and_nothing_is_touched(tmp_path: Path, case: Case) -> None:
+    looked = await look(tmp_path, case)
+
+    assert looked.codes.get(case.code) == CHECKS[case.code].severity
+    assert looked.changes == ()
+
+
+@pytest.mark.parametrize("code", CHECKS)
+def test_every_check_has_a_case_and_says_what_to_do(code: str) -> None:
+    assert code in {case.code for case in CASES}
+    assert CATALOGUE[code].action
+
+
+async def test_a_lab_without_trouble_has_nothing_said_against_it(tmp_path: Path) -> None:
+    looked = await look(tmp_path, Case("nothing"))
+
+    assert looked.codes == {}
+
+
+def test_the_page_of_the_checks_is_made_from_them() -> None:
+    page = (ROOT / "docs" / "preflight.md").read_text()
+
+    assert page == preflight_page(), "run `ferry explain --preflight > docs/preflight.md`"

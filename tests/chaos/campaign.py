@@ -19,7 +19,17 @@ from tests.end_to_end.running import ROOT
 Line = dict[str, Any]
 LIMIT = 420.0
 """Seconds, after which a lane that says nothing is ended, and its run with it."""
-SHIPPED = ("activities", "contracts", "disks", "platforms", "workflows", "worker.py", "simulators", "tests/chaos")
+SHIPPED = (
+    "activities",
+    "checks",
+    "contracts",
+    "disks",
+    "platforms",
+    "workflows",
+    "worker.py",
+    "simulators",
+    "tests/chaos",
+)
 
 
 @dataclass

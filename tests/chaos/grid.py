@@ -135,6 +135,7 @@ def orders(seed: int) -> Orders:
         route = chance.choice(["cancel in cutover", "rollback"])
     if cell.activity in ("block_target", "raise_target_epoch"):
         route = chance.choice(["rollback", "cancel before start"])
+        route = "rollback" if cell.side in ("worker", "server") else route  # nothing stands in the way of a start there
     occurrence = chance.randint(0, REPEATED.get(cell.activity, 0)) if route == "straight" else 0
     streamed = cell.fault == "lease lost" or (cell.activity in ("copy_disk", "prove_source") and chance.random() < 0.25)
     if cell.fault == "disk locked" and cell.side == "vsphere":

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.chaos.campaign import campaign
+from tests.chaos.campaign import Campaign, campaign
 from tests.chaos.results import page
 
 
@@ -20,17 +20,21 @@ def main() -> int:
     parser.add_argument("--only", type=int, metavar="SEED", help="this one run, whatever is known of it")
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--results", type=Path, metavar="PAGE.md",
-                        help="write the page there, and a line for each run beside it (.jsonl): what is there for this "
-                        "version of the code is not played again")  # fmt: skip
+                        help="write the page there, and a line for each run beside it (.jsonl): what is there is not "
+                        "played again, but for violations on other code; remove it to begin anew")  # fmt: skip
     parser.add_argument("--minutes", type=float, help="begin no run after that; the next call goes on")
     parser.add_argument("--folder", type=Path, help="keep what runs that went wrong leave there")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     said = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing stays behind
     seeds = [said.only] if said.only is not None else range(said.seed, said.seed + said.runs)
     keep = said.results.with_suffix(".jsonl") if said.results and said.only is None else None
-    made = asyncio.run(
-        campaign(
+
+    async def play() -> Campaign:
+        playing = asyncio.current_task()
+        assert playing is not None
+        for each in (signal.SIGTERM, signal.SIGINT):  # so that nothing stays behind
+            asyncio.get_running_loop().add_signal_handler(each, playing.cancel)
+        return await campaign(
             seeds,
             at_once=said.at_once,
             keep=keep,
@@ -38,7 +42,11 @@ def main() -> int:
             tell=lambda line: print(line, file=sys.stderr, flush=True),
             seconds=said.minutes * 60 if said.minutes else None,
         )
-    )
+
+    try:
+        made = asyncio.run(play())
+    except asyncio.CancelledError:
+        return 130
     told = made.told()
     if keep is not None:
         said.results.write_text(page(made, str(said.results)))

@@ -88,6 +88,11 @@ def code_version() -> str:
     return hashlib.sha256(trees.encode()).hexdigest()[:10] + changed
 
 
+def _stands(line: Line, code: str) -> bool:
+    """Whether a run need not be made again: what was wrong may have been mended since."""
+    return line["verdict"] != "violation" or line["code_version"] == code
+
+
 def known(file: Path) -> dict[int, Line]:
     """The last line of each seed."""
     lines = [json.loads(each) for each in file.read_text().splitlines()] if file.exists() else []
@@ -98,7 +103,7 @@ async def campaign(
     seeds: Sequence[int], *, at_once: int = 2, keep: Path | None = None, folder: Path | None = None,
     tell: Callable[[str], None] = lambda _: None, seconds: float | None = None,
 ) -> Campaign:  # fmt: skip
-    """Play those that are not in the file ``keep`` for this version of the code; each is added to it.
+    """Play those that are not in the file ``keep``, or were a violation on other code; each is added to it.
 
     Args:
         folder: what runs that went wrong leave is kept there.
@@ -106,9 +111,7 @@ async def campaign(
     """
     code, made = code_version(), Campaign(seeds)
     if keep is not None:
-        made.lines = {
-            seed: line for seed, line in known(keep).items() if seed in seeds and line["code_version"] == code
-        }
+        made.lines = {seed: line for seed, line in known(keep).items() if seed in seeds and _stands(line, code)}
     left = [seed for seed in seeds if seed not in made.lines]
     tell(f"code {code}: {len(made.lines)} runs are known, {len(left)} are to be made")
     deadline = asyncio.get_running_loop().time() + seconds if seconds is not None else None
@@ -174,7 +177,12 @@ class _Lane:
                 stdout=subprocess.PIPE, stderr=log, start_new_session=True, limit=1 << 20,
             )  # fmt: skip
         made = cls(folder, process)
-        if await made._line() is None:
+        try:
+            answer = await made._line()
+        except asyncio.CancelledError:
+            await made.end()
+            raise
+        if answer is None:
             raise AssertionError(f"a lane did not begin:\n{made.end_of_log()}")
         return made
 
@@ -198,7 +206,7 @@ class _Lane:
         return (self._folder / "lane.log").read_text()[-1500:]
 
     async def end(self) -> None:
-        """In order, so that its server ends too."""
+        """Its server and its workers end with it."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         try:

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import structlog
 
@@ -22,6 +22,7 @@ from tests.chaos.one_run import as_line, one_run
 
 async def _lane(folder: Path, code: str, answers: TextIO) -> None:
     with DevServer(folder / "temporal") as server:
+        signal.signal(signal.SIGTERM, lambda *_: _end(server))
         print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             seed = int(line)
@@ -37,10 +38,17 @@ def main() -> None:
     """Until nobody has more seeds."""
     logging.disable(logging.CRITICAL)  # steps fail here by the hundred: that is the point
     structlog.configure(processors=[_drop])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else is printed is none
     asyncio.run(_lane(Path(sys.argv[1]), sys.argv[2], answers))
+
+
+def _end(server: DevServer) -> NoReturn:
+    """At once, whatever is under way, and all that was begun with it."""
+    server.kill()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    os._exit(1)
 
 
 def _drop(*_: object) -> str:

@@ -89,8 +89,8 @@ def code_version() -> str:
 
 
 def _stands(line: Line, code: str) -> bool:
-    """Whether a run need not be made again: what was wrong may have been mended since."""
-    return line["verdict"] != "violation" or line["code_version"] == code
+    """Whether a run need not be made again: what was wrong, or met nobody, may be mended since."""
+    return line["code_version"] == code or (line["verdict"] != "violation" and bool(line["struck"]))
 
 
 def known(file: Path) -> dict[int, Line]:

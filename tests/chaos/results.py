@@ -30,8 +30,8 @@ def page(made: Campaign, lines_in: str) -> str:
             "simulators, with one fault aimed at one activity. A cell of the grid is an activity and a fault of an API "
             "that it calls (or a SIGKILL of worker or server); it counts as hit when the fault met a call, not when it "
             "was planned. The judge reads the lab's disks, power logs and records, not Ferry's reports; the power logs "
-            "hold every change, so two machines on at once are seen at any instant. The lines beside this page (`.jsonl`) "
-            "say each run; the same command goes on where they end, with `--minutes 9` in pieces.",
+            "hold every change, so two machines on at once are seen at any instant. The lines beside this page "
+            "(`.jsonl`) tell each run; the same command goes on where they end, with `--minutes 9` in pieces.",
             "",
             f"**{len(lines)} runs: {made.counted('done_equal')} ended done with equal disks, "
             f"{made.counted('safe_failed')} ended without, the source running as before and a code told, "

@@ -119,6 +119,15 @@ class Vm(Strict):
     cdrom: str | None = None  # an ISO that is mounted, "[datastore] path"
     instance_uuid: str | None = None
     folder: str = ""
+    autostart: bool = False  # whether its host switches it on when it boots
+
+
+class Cluster(Strict):
+    """The hosts stand in a cluster with these services."""
+
+    ha: bool = False
+    drs: bool = False
+    dpm: bool = False
 
 
 class Vsphere(Strict):
@@ -133,6 +142,7 @@ class Vsphere(Strict):
     user: str = "ferry@vsphere.local"
     privileges_missing: list[str] = []  # ids such as VirtualMachine.State.CreateSnapshot
     licence: Annotated[Literal["paid", "evaluation", "free"], BeforeValidator(_as_lower)] = "paid"
+    cluster: Cluster | None = None
     nfc_directory: Literal["end", "head"] = "end"  # where an exported disk's grain directory stands
     datastores: list[Datastore] = [Datastore(name="datastore1")]
     networks: list[Text] = ["VM Network"]

@@ -9,7 +9,19 @@ from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
-from platforms.vsphere import facts, fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
+from platforms.vsphere import (
+    facts,
+    fencing,
+    freezing,
+    inventory,
+    licence,
+    marks,
+    overrides,
+    power,
+    snapshots,
+    tags,
+    tracking,
+)
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -150,8 +162,16 @@ class VsphereSource:
         power.switch(self.session, self._find(machine_id), mark, Power.ON)
 
     def fence(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
-        """NICs only, for now: see :func:`platforms.vsphere.fencing.fence`."""
+        """See :func:`platforms.vsphere.fencing.fence`."""
         return fencing.fence(self.session, self._find(machine_id), mark)
+
+    def override(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
+        """See the protocol."""
+        return overrides.override(self.session, self._find(machine_id), mark)
+
+    def undo_overrides(self, machine_id: str, mark: OwnerMark) -> None:
+        """See the protocol."""
+        overrides.take_back(self.session, self._find(machine_id), mark)
 
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""

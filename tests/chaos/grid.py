@@ -59,7 +59,7 @@ ROUTES: dict[str, str] = {
 """The path on which an activity lies, where it is not the straight one."""
 UNREACHED = {"inspect", "find_snapshot"}
 """Activities of no migration. What is new, and on no road that a run takes, is named here too."""
-REPEATED = {"freeze": 2, "copy_disk": 2, "seal": 2, "preflight": 1}
+REPEATED = {"freeze": 2, "copy_disk": 2, "seal": 2, "preflight": 1, "fence_source": 1}
 """How many of these may be let pass: a straight migration has one more."""
 
 

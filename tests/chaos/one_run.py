@@ -36,7 +36,7 @@ SPEED = 60
 SPEED_OF_AN_HOUR = 1200
 """An hour is three seconds then."""
 MOST_ANSWERS = 8
-WAY_BACK = ("unfence_source", "power_on_source", "raise_source_epoch", "thaw", "block_target", "seal")
+WAY_BACK = ("unfence_source", "power_on_source", "raise_source_epoch", "thaw", "unblock_target", "block_target", "seal")
 INVENTORY = """
 vsphere:
   datastores: [{{name: ds1, type: {datastore}}}]

@@ -37,7 +37,10 @@ def judge(lab: Lab, report: Report, asked: list[str]) -> Verdict:
     see(not source["change_tracking"], "change tracking was left on")
     holding = [each for each in leases._held.values() if leases._alive(each)]
     see(not holding, f"{len(holding)} leases are held")
-    see(not left["tasks"], f"tasks are left: {left['tasks'][:3]}")
+    # XAPI's own task of an asynchronous call bears no mark until it has answered: one that ended before that is
+    # cleared by XAPI after 65 minutes (xapi.md §3.10).
+    tasks = [each for each in left["tasks"] if not each.startswith("Async.") or each.endswith(": pending")]
+    see(not tasks, f"tasks are left: {tasks[:3]}")
     see(not left["dom0_vbds"], f"dom0 holds {left['dom0_vbds']}")
     see(not left["loose_snapshots"], f"snapshots of VDIs lie about: {left['loose_snapshots']}")
     see(set(left["loose_vdis"]) <= set(report.kept_vdis),

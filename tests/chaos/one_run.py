@@ -258,7 +258,11 @@ class _Run:
     def _see_who_is_asked(self, status: Status) -> None:
         """A human is asked with the source running as before, unless it is the way back itself that they must mend."""
         machine = self._lab.vsphere.world.vm("web01")
-        on_its_way_back = self._orders.cell.activity in WAY_BACK or self._orders.route != "straight"
+        cell = self._orders.cell
+        # Of a system that is not trusted, the way back over it waits for a human as well.
+        on_its_way_back = (
+            cell.activity in WAY_BACK or self._orders.route != "straight" or cell.fault == "wrong certificate"
+        )
         if status.started_at is None and machine.power != "poweredOn" and not on_its_way_back:
             self._result.wrong.append(f"{status.needs_human} is asked with the source {machine.power}")
 

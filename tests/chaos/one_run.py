@@ -192,7 +192,7 @@ class _Run:
             await asyncio.sleep(0.03)
             try:
                 await self._deed(migration)
-                await asyncio.sleep(0.07)
+                await asyncio.sleep(0.2)
                 described = await migration.describe(rpc_timeout=timedelta(seconds=3))
                 if described.status is not WorkflowExecutionStatus.RUNNING:
                     return

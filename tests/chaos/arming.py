@@ -67,7 +67,9 @@ class Armed:
 
     def _skip(self) -> int:
         cell = self._orders.cell
-        return int(self._orders.moment**2 * requests_of(cell.activity, cell.side))
+        # An activity that comes again has less to ask, and the table holds the most that was seen.
+        most = requests_of(cell.activity, cell.side) * (0.2 if self._orders.occurrence else 0.6)
+        return int(self._orders.moment**2 * most)
 
     def _outage(self, kind: str, **said: Any) -> None:
         self._outages.append(self._side.gate.begin(Outage(kind, skip=self._skip(), **said)))

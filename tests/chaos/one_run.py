@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -299,6 +300,11 @@ class _Run:
                 ids = {(each["activity"], each["id"].rpartition("/")[0]) for each in lines if each["event"] == "begin"}
                 for name in {name for name, _ in ids}:
                     self._aim.begun[name] = sum(1 for each, _ in ids if each == name)
+                if process.poll() not in (None, -signal.SIGKILL):
+                    self._result.wrong.append(
+                        f"the worker ended by itself: {(folder / 'worker.log').read_text()[-800:]}"
+                    )
+                    return
                 if process.poll() is not None:
                     self._killed += 1
                     aims.write_text("[]")

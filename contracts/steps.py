@@ -7,6 +7,7 @@ from pydantic import Field
 
 from contracts.base import Contract
 from contracts.machine import Machine, OwnerMark
+from contracts.windows import Opening
 
 VHD_MOST = 2040 << 30
 """Bytes of the largest VHD (xapi.md §1.14)."""
@@ -234,6 +235,19 @@ class SealReport(Contract):
     )
 
 
+class CalendarOrder(Contract):
+    """Which window is open at that time, or opens next."""
+
+    windows: tuple[str, ...]
+    after: datetime
+
+
+class CalendarAnswer(Contract):
+    """None: they are all over."""
+
+    window: Opening | None = None
+
+
 class SourceOrder(Contract):
     """One step on the source machine."""
 
@@ -248,6 +262,13 @@ class PowerOffOrder(Contract):
     policy: str = "guest-then-ask"
     patience: timedelta = timedelta(minutes=10)
     epoch: int = 0
+    deadline: timedelta = Field(default=timedelta(minutes=2), description="for a hard power-off to be seen")
+
+
+class Asked(Contract):
+    """What the ladder's heartbeat carries: when the guest was asked; None: not yet."""
+
+    at: datetime | None = None
 
 
 class PoweredOff(Contract):

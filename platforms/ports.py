@@ -7,6 +7,7 @@ by its mark what an earlier attempt made. All raise :class:`contracts.errors.Fer
 
 from typing import Protocol
 
+from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import (
     BaseReport,
@@ -139,6 +140,14 @@ class Source(Protocol):
         """Undo what the journal names. Raises ``source.stale_epoch``."""
         ...
 
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry, whoever's it is; of one machine (``machine_id``), if it is named."""
+        ...
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them. It was seen a moment ago to be as it was when it was listed. Gone is success."""
+        ...
+
 
 class Target(Protocol):
     """Where machines go to: a pool."""
@@ -240,4 +249,16 @@ class Target(Protocol):
 
     def checksum(self, vdi: str, errand: Errand, asker: str) -> Checksum:
         """Have the pool compute the MD5 of a VDI or snapshot VDI, which nobody can stop."""
+        ...
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry, whoever's it is. ``subject`` is for sources: a pool is always read whole."""
+        ...
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them. It was seen a moment ago to be as it was when it was listed. Gone is success."""
+        ...
+
+    def runs(self, migration: str) -> bool:
+        """Whether a VM that a migration made is not halted."""
         ...

@@ -10,11 +10,13 @@ from starter.commands import (
     approving,
     cancelling,
     codec_serving,
+    collecting,
     demonstrating,
     diagnosing,
     explaining,
     inventorying,
     lab,
+    reporting,
     rolling_back,
     showing,
     starting,
@@ -85,6 +87,9 @@ app.command("retry", short_help="Try again what needed a human.")(answering.retr
 app.command("cancel", short_help="Stop a migration.")(cancelling.cancel)
 app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
 app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
+app.command("report", short_help="How a migration ended, and its record.")(reporting.report)
+app.command("verify-report", short_help="Check an exported record, offline.")(reporting.verify_report)
+app.add_typer(collecting.app, name="gc")
 app.command("explain", short_help="What an error code means.")(explaining.explain)
 app.command("codec-server", short_help="Let `temporal` and its Web UI read what is encrypted.")(
     codec_serving.codec_server

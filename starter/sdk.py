@@ -69,9 +69,11 @@ class Migration:
                 return seen
             await asyncio.sleep(LOOK_EVERY)
 
-    async def approve(self, seen: Seen, *, who: str, note: str = "") -> Ack:
+    async def approve(
+        self, seen: Seen, *, who: str, note: str = "", expires: str | None = None, max_downtime: str | None = None
+    ) -> Ack:
         """Yes to the cutover, for the facts that were seen; if they changed since: ``message.stale_ticket``."""
-        return await approve(self._client, seen, who=who, note=note)
+        return await approve(self._client, seen, who=who, note=note, expires=expires, max_downtime=max_downtime)
 
     async def reject(self, *, who: str, note: str = "") -> Ack:
         """No, or a yes taken back, until power-off begins."""
@@ -89,9 +91,12 @@ class Migration:
         """Begin the next delta pass at once."""
         return await self._steer(Message.SYNC_NOW, who, note)
 
-    async def set_limits(self, *, bandwidth: str, who: str = "") -> Ack:
-        """Copy no faster than that, from now on: ``50M``, ``off``, ``08:00,50M 19:00,off``."""
-        return await send(self._client, self.workflow, Message.SET_LIMITS, SetLimits(who=who, bandwidth=bandwidth))
+    async def set_limits(
+        self, *, bandwidth: str | None = None, windows: Sequence[str] | None = None, who: str = ""
+    ) -> Ack:
+        """Copy no faster than that, from now on: ``50M``, ``off``, ``08:00,50M 19:00,off``; other windows, or none."""
+        said = SetLimits(who=who, bandwidth=bandwidth, windows=None if windows is None else tuple(windows))
+        return await send(self._client, self.workflow, Message.SET_LIMITS, said)
 
     async def retry(self, *, who: str = "", note: str = "") -> Ack:
         """What it needed a human for is mended."""

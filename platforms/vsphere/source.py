@@ -7,6 +7,7 @@ from pyVmomi import vim
 
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
+from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
@@ -14,6 +15,7 @@ from platforms.vsphere import (
     fencing,
     freezing,
     inventory,
+    leftovers,
     licence,
     marks,
     overrides,
@@ -108,6 +110,16 @@ class VsphereSource:
     def raise_epoch(self, machine_id: str, mark: OwnerMark) -> None:
         """See the protocol."""
         marks.raise_epoch(self.session, self._find(machine_id), mark)
+
+    # -- what dead migrations left
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """See the protocol."""
+        return leftovers.leftovers(self.session, self.name, self._find(subject) if subject else None)
+
+    def remove_leftover(self, found: Found) -> None:
+        """See the protocol."""
+        leftovers.remove(self.session, self._find(found.subject), found)
 
     # -- change tracking
 

@@ -58,6 +58,20 @@ def start(
     downtime_budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Downtime that is fine. [default: 5m]")
     ] = None,
+    max_downtime: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="No cutover that is predicted to take longer. [default: no bound]"),
+    ] = None,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHEN", help='When it may be: "Sat 22:00-02:00 Europe/Berlin"; repeatable. [default: always]'
+        ),
+    ] = None,
+    quorum: Annotated[int | None, typer.Option(help="Distinct people whose yes it takes. [default: 1]")] = None,
+    approval_expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a yes counts: 12h, 3d. [default: for ever]")
+    ] = None,
     max_passes: Annotated[int | None, typer.Option(help="Then ask (or cut over) anyway. [default: 10]")] = None,
     segment_bytes: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Data per PUT: 16MiB, 8GiB. [default: 8GiB]")
@@ -65,6 +79,9 @@ def start(
     power_off: Annotated[PowerOff | None, typer.Option(help="[default: guest-then-ask]")] = None,
     power_off_patience: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long the guest may take. [default: 10m]")
+    ] = None,
+    power_off_deadline: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a hard power-off may take. [default: 2m]")
     ] = None,
     start_target: Annotated[
         bool | None,
@@ -84,6 +101,7 @@ def start(
       ferry start web01
       ferry start web01 --sr local-ext --network "VM Network=lan" --delta-interval 1h
       ferry start web01 --approval auto --wait -o json
+      ferry start web01 --window "Sat 22:00-02:00 Europe/Berlin" --quorum 2 --approval-expires 3d --max-downtime 10m
       ferry start host=vcenter.example user=ferry@vsphere.local vm=vm-42 sr=local-ext network=lan
 
     \b
@@ -102,10 +120,15 @@ def start(
         "approval": approval and approval.value,
         "delta_interval": delta_interval,
         "downtime_budget": downtime_budget,
+        "max_downtime": max_downtime,
+        "windows": window,
+        "quorum": quorum,
+        "approval_expires": approval_expires,
         "max_passes": max_passes,
         "segment_bytes": segment_bytes,
         "power_off": power_off and power_off.value,
         "power_off_patience": power_off_patience,
+        "power_off_deadline": power_off_deadline,
         "start_target": start_target,
         "bandwidth": bandwidth,
     }

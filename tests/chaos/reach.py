@@ -1,7 +1,8 @@
 """Which calls each activity makes on which side, how often: ``python -m tests.chaos.learning`` tells it anew."""
 
 # fmt: off
-REACH: dict[str, dict[str, dict[str, int]]] = {'block_target': {'vsphere': {},
+REACH: dict[str, dict[str, dict[str, int]]] = {'append_record': {'vsphere': {}, 'xapi': {}},
+ 'block_target': {'vsphere': {},
                   'xapi': {'VM.add_to_blocked_operations': 4,
                            'VM.get_blocked_operations': 1,
                            'VM.get_by_uuid': 1}},

@@ -8,12 +8,16 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.calendar import CalendarActivities
 from activities.running import as_application_error
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
     BothProofs,
+    CalendarAnswer,
+    CalendarOrder,
     Check,
     CopyOrder,
     CopyReport,
@@ -48,6 +52,7 @@ class ScriptedSteps:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.recorded: list[Entry] = []
         self.orders: list[Any] = []
         self.ordered: dict[str, Any] = {}
         self.failures: dict[str, deque[FerryError]] = {}
@@ -59,7 +64,7 @@ class ScriptedSteps:
         self.fails_when_cut = ""
         """The code with which a copy or a power-off fails that is cut, as if its worker or its platform had gone."""
         self.dies_when_cut = False
-        self.hold_power_off = False
+        self.hold_power_off = self.misses_the_power = False
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
@@ -123,6 +128,12 @@ class ScriptedSteps:
             machine=self._machine(), checks=self.checks, store_id="store", pool="lab", sr_uuid="sr",
             sr_name="local", networks={"VM Network": "net"}, template="Other install media", warm=self.warm,
         )  # fmt: skip
+
+    @activity.defn
+    async def append_record(self, said: AppendRecord) -> None:
+        if self.failures.get("append_record"):
+            raise as_application_error(self.failures["append_record"].popleft())
+        self.recorded.extend(said.entries)
 
     @activity.defn
     async def claim_source(self, order: SourceOrder) -> None:
@@ -203,6 +214,17 @@ class ScriptedSteps:
         return PoweredOff(at=datetime.now(UTC), how="guest")
 
     @activity.defn
+    async def source_goes_off(self, order: SourceOrder) -> bool:
+        self._do("source_goes_off", order)
+        try:
+            while self.power is not Power.OFF or self.misses_the_power:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    @activity.defn
     async def power_on_source(self, order: SourceOrder) -> None:
         self._do("power_on_source", order)
         self.power = Power.ON
@@ -219,6 +241,10 @@ class ScriptedSteps:
     @activity.defn
     async def unfence_source(self, order: UnfenceOrder) -> None:
         self._do("undo_overrides" if order.part == "overrides" else "unfence_source", order)
+
+    @activity.defn
+    async def next_window(self, order: CalendarOrder) -> CalendarAnswer:
+        return await CalendarActivities().next_window(order)
 
     @activity.defn
     async def raise_source_epoch(self, order: SourceOrder) -> None:

@@ -328,8 +328,11 @@ class Story:
                     raise
                 await self.park(failure)
 
-    async def hear(self, handle: ActivityHandle[Result]) -> Result:
+    async def hear(self, handle: ActivityHandle[Result], *, see_through: bool = False) -> Result:
         """Wait for an activity; a cancel or a rollback calls it off, for it may be tried again for ever.
+
+        Args:
+            see_through: only a rollback calls it off.
 
         What has begun is seen to its end, and its answer counts.
 
@@ -337,7 +340,9 @@ class Story:
             Ended: it was called off.
             StepFailed: it failed.
         """
-        await workflow.wait_condition(lambda: handle.done() or self.must_stop)
+        await workflow.wait_condition(
+            lambda: handle.done() or self.rollback_asked or (self.must_stop and not see_through)
+        )
         if not handle.done():
             handle.cancel()
         try:

@@ -86,6 +86,14 @@ class Leases:
             lease.timed_out = True
         return not lease.timed_out
 
+    def time_out(self) -> int:
+        """All that hold, at once, as when their host loses them; how many they were."""
+        with self._lock:
+            alive = [each for each in self._held.values() if self._alive(each)]
+            for each in alive:
+                each.timed_out = True
+            return len(alive)
+
     def _find(self, moid: str) -> Lease:
         lease = self._held.get(moid)
         if lease is None:

@@ -90,6 +90,8 @@ class Methods:
                         machine.consolidation_needed = True
                         return None
                     raise soap.named_fault(str(rule.argument))
+                if rule is not None and rule.action == "lab-seconds":
+                    self._world.clock.sleep(float(rule.argument))
                 return work()
             finally:
                 if exclusive:

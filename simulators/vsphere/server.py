@@ -23,6 +23,7 @@ from simulators.authority import Authority
 from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Vsphere
+from simulators.outages import Gate, Gated, Outage
 from simulators.vsphere import clusters, nfc, soap
 from simulators.vsphere import folder as files
 from simulators.vsphere.collector import Collector
@@ -56,7 +57,7 @@ class Stats:
             self.most_reads = max(self.most_reads, self.reads_now)
 
 
-class _Doors(http.server.BaseHTTPRequestHandler):
+class _Doors(Gated):
     protocol_version = "HTTP/1.1"
     server: "_Listener"
 
@@ -421,6 +422,12 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 answer = asdict(lab.faults.add(FaultRule(**given)))
             case "DELETE", "faults":
                 lab.faults.clear()
+            case "GET", "outages":
+                answer = lab.gate.listed()
+            case "POST", "outages":
+                answer = asdict(lab.gate.begin(Outage(**given)))
+            case "DELETE", "outages":
+                lab.gate.clear()
             case "POST", _ if door.startswith("vms/") and deed:
                 lab.do(vm, deed, **given)
             case _:
@@ -438,12 +445,14 @@ class _Listener(http.server.ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], context: ssl.SSLContext, simulator: "VsphereSimulator") -> None:
         super().__init__(address, _Doors)
-        self.simulator, self._context = simulator, context
+        self.simulator, self._context, self.gate = simulator, context, simulator.gate
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
+        self.gate.meet(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+        context = self.gate.context(self._context)
+        return context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("connection from %s ended", client_address, exc_info=True)
@@ -462,6 +471,9 @@ class VsphereSimulator:
         self.sessions = Sessions(clock, inventory.user, password)
         self.rest = Rest(self.world, inventory.user, password)
         self.collector, self.methods, self.stats = Collector(self.world), Methods(self.world), Stats()
+        self.gate = Gate(authority, host)
+        self.gate.events = {"sessions": self._log_all_out, "tasks": self.world.tasks.lose, "leases": self._end_leases,
+                            "restart": self._restart}  # fmt: skip
         self._listener = _Listener((host, port), authority.server_context(host), self)
         self.world.leases.url = self.url
 
@@ -482,6 +494,19 @@ class VsphereSimulator:
         self._listener.server_close()
         self.world.close()
 
+    def _log_all_out(self, _: Any) -> bool:
+        return self.sessions.end_all() > 0
+
+    def _end_leases(self, _: Any) -> bool:
+        return self.world.leases.time_out() > 0
+
+    def _restart(self, _: Any) -> bool:
+        """vpxd or hostd: sessions, leases and the records of tasks are lost; what the tasks do goes on."""
+        self.sessions.end_all()
+        self.world.leases.time_out()
+        self.world.tasks.forget()
+        return True
+
     def counted(self) -> dict[str, Any]:
         """What the lab's door tells."""
         return {
@@ -500,6 +525,7 @@ class VsphereSimulator:
                 "chains": [[link.descriptor for link in disk.links] for disk in machine.disks],
                 "extra_config": machine.extra_config,
                 "change_tracking": machine.tracked,
+                "nics_at_start": list(machine.start_connected.values()),
                 "power_ons": machine.power_ons,
                 "power_log": machine.power_log,
             }

@@ -47,7 +47,7 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
         "network": lambda: [world.network(name) for name in sorted({nic.network for nic in machine.said.nics})],
         "resourcePool": lambda: world.resource_pool,
         "parentVApp": lambda: vim.VirtualApp("resgroup-v99") if machine.said.settings.vapp else None,
-        "recentTask": lambda: [],
+        "recentTask": lambda: world.tasks.unended(machine.ref),
         "overallStatus": lambda: "green",
         "disabledMethod": lambda: [],
         "customValue": lambda: [],

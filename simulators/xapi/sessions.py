@@ -42,10 +42,12 @@ class Sessions:
         self._last_active.pop(ref, None)
         self._db.remove("session", ref)
 
-    def end_all(self) -> None:
-        """As a restart of the toolstack may do."""
-        for ref in list(self._last_active):
+    def end_all(self) -> int:
+        """As a restart of the toolstack may do; how many there were."""
+        refs = list(self._last_active)
+        for ref in refs:
             self.end(ref)
+        return len(refs)
 
     def open(self) -> int:
         """How many there are."""

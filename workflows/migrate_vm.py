@@ -218,7 +218,10 @@ class MigrateVm:
         if info is not None:
             # Bounded: an id that is 500 messages old is not sent again by anyone.
             self.story.set(handled=(*self.story.state.handled, info.id)[-500:])
-        return Ack(phase=self.story.state.phase, message=f"{message.value} accepted")
+        state, quorum = self.story.state, self.story.request.quorum
+        missing = message is Message.APPROVE and state.approved is None
+        told = f"{len(state.approvals)} of {quorum} approvals" if missing else f"{message.value} accepted"
+        return Ack(phase=state.phase, message=told)
 
     def _act(self, message: Message, said: object) -> None:
         story = self.story

@@ -35,6 +35,7 @@ def inventory(tmp_path):
     return file
 
 
+@pytest.mark.timeout(600)
 def test_a_yes_outlives_the_server_that_took_it_and_the_one_after_it(tmp_path, temporal_cli, inventory):
     with DevServer(tmp_path / "temporal", cli=temporal_cli) as server, programs(tmp_path, server.address) as running:
 

@@ -26,6 +26,7 @@ from tests.workflows.scripted_steps import ScriptedSteps
 from workflows import syncing
 from workflows.migrate_vm import MigrateVm
 
+pytestmark = pytest.mark.timeout(900)
 PATIENCE = timedelta(seconds=100)
 """A busy machine takes its time."""
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

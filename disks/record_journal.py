@@ -31,8 +31,8 @@ def read_entries(store: Store, migration: str, head: str) -> list[Entry]:
         FerryError: ``record.broken`` where an entry of the chain is not there, or is no longer what it was.
     """
     found: dict[str, Entry] = {}
-    for entry in all_entries(store, migration):
-        found.setdefault(entry.digest, entry)
+    for each in all_entries(store, migration):
+        found.setdefault(each.digest, each)
     chain: list[Entry] = []
     wanted = head
     while wanted != GENESIS:

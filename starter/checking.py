@@ -40,7 +40,8 @@ async def check_all(config: Path | None) -> list[Finding]:
     """All lines, in the order in which they should be mended."""
     found: list[Finding] = []
     settings = _config(config, found)
-    _payloads(settings, found)
+    if settings.path is not None:
+        _payloads(settings, found)
     client = await _temporal(settings, found)
     if client is None:
         return [*found, *(Finding(what, None, "not looked at: no Temporal") for what in ("workers", "systems"))]

@@ -38,6 +38,8 @@ class PreflightActivities:
             networks=networks,
             unmapped=tuple(unmapped),
             template=target.template_for(machine.guest_os),
+            vmware_tools=order.vmware_tools,
+            approved_steps=order.approved_steps,
         )
         return Preflight(
             machine=machine,

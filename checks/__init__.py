@@ -4,11 +4,29 @@ A new check is one function here, decorated with its code, and an entry of that 
 package fills :data:`checks.registry.CHECKS`.
 """
 
-from checks import disks, guest, hardware, placement, snapshots, source_system
+from checks import (
+    approved_steps,
+    change_tracking,
+    devices,
+    disk_order,
+    disk_sizes,
+    disks,
+    guest,
+    guest_boot,
+    hardware,
+    network_cards,
+    place,
+    placement,
+    settings,
+    snapshots,
+    source_system,
+    vmware_tools,
+)
 from checks.registry import BLOCKER, CHECKS, NOTE, WARNING, Rule, run_checks
 from checks.seen import Seen
 
 __all__ = [
-    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "disks", "guest", "hardware", "placement", "run_checks",
-    "snapshots", "source_system",
+    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "approved_steps", "change_tracking", "devices",
+    "disk_order", "disk_sizes", "disks", "guest", "guest_boot", "hardware", "network_cards", "place", "placement",
+    "run_checks", "settings", "snapshots", "source_system", "vmware_tools",
 ]  # fmt: skip

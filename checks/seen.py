@@ -23,4 +23,6 @@ class Seen:
     networks: dict[str, str] = field(default_factory=dict)
     unmapped: tuple[str, ...] = ()
     template: str = ""
+    vmware_tools: str = "leave"
+    approved_steps: tuple[str, ...] = ()
     at: datetime = field(default_factory=lambda: datetime.now(UTC))

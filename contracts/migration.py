@@ -2,15 +2,17 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from contracts.after import Smoke, SmokeReport
+from contracts.approved_steps import ApprovedStep
 from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
 from contracts.names import Phase
+from contracts.record import RecordState
 from contracts.sizes import Size
 from contracts.steps import (
     Check,
@@ -24,6 +26,7 @@ from contracts.steps import (
     SnapshotReport,
 )
 from contracts.test_boot import TestBoot, TestBootReport
+from contracts.windows import Opening, Windows
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -48,6 +51,12 @@ class MigrateVmRequest(Request):
     overrides: dict[str, Reason] = Field(
         default={}, description="code of a preflight check to the reason why it shall not block"
     )
+    vmware_tools: Literal["leave", "remove-before", "remove-after"] = Field(
+        default="leave", description="what you do about VMware Tools; the preflight says what it takes"
+    )
+    approved_steps: dict[ApprovedStep, Reason] = Field(
+        default={}, description="what Ferry may do on the source beforehand, and why: remove-snapshots, eject-iso"
+    )
     approval: Literal["manual", "auto"] = "manual"
     delta_interval: Duration = timedelta(minutes=15)
     downtime_budget: Duration = timedelta(minutes=5)
@@ -55,8 +64,20 @@ class MigrateVmRequest(Request):
     segment_bytes: Size = Field(default=8 << 30, ge=1 << 20, description="bytes of data per PUT")
     power_off: Literal["guest-then-ask", "guest-then-hard", "hard"] = "guest-then-ask"
     power_off_patience: Duration = timedelta(minutes=10)
+    power_off_deadline: Duration = Field(default=timedelta(minutes=2), description="for a hard power-off to be seen")
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
     bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
+    windows: Windows = Field(default=(), description="when a cutover may be; none: always")
+    quorum: int = Field(default=1, ge=1, le=20, description="distinct people whose yes it takes")
+    approval_expires: Duration | None = Field(default=None, description="so long a yes counts; default: for ever")
+    max_downtime: Duration | None = Field(default=None, description="no cutover whose predicted downtime is longer")
+
+    @model_validator(mode="after")
+    def _a_rule_is_nobody(self) -> Self:
+        if self.approval == "auto" and self.quorum > 1:
+            raise ValueError("approval: auto asks nobody, so there can be no quorum: leave one of them out")
+        return self
+
     smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
     adopt: Adopted | None = Field(
         default=None,
@@ -89,6 +110,8 @@ class Approve(Request):
     approval_ticket: str = Field(min_length=1)
     who: str = Field(min_length=1, max_length=200)
     note: str = Field(default="", max_length=2000)
+    expires: Duration | None = Field(default=None, description="so long this yes counts, if not less by the request")
+    max_downtime: Duration | None = Field(default=None, description="it counts for no longer predicted downtime")
 
 
 class Reject(Request):
@@ -120,6 +143,7 @@ class SetLimits(Request):
 
     who: str = Field(default="", max_length=200)
     bandwidth: Bandwidth | None = None
+    windows: Windows | None = Field(default=None, description="as in the request; an empty list: at any time")
 
 
 class Rollback(Request):
@@ -144,16 +168,21 @@ class Ack(Contract):
 
 
 class Decision(Contract):
-    """What a human said, and what they saw when they did."""
+    """What a human said, and what they saw when they did; or what became of it by itself."""
 
-    decision: str
+    decision: str = Field(description="approved, rejected, rollback; expired, void: an approval counts no more")
     who: str
+    who_is: str = Field(
+        default="claimed", description="claimed: whoever sent the message says so; ferry: it was decided by rule"
+    )
     at: datetime
     note: str = ""
     approval_ticket: str = ""
     phase: Phase = Phase.AWAITING_APPROVAL
     predicted_downtime_s: float | None = None
     passes: int = 0
+    expires_at: datetime | None = None
+    max_downtime_s: float | None = None
 
 
 class HeardSignal(Contract):
@@ -220,7 +249,19 @@ class MigrationState(Contract):
     bytes_allocated: int = 0
     undo: tuple[Undo, ...] = ()
     approval_ticket: str = ""
-    approved: Decision | None = None
+    approved: Decision | None = Field(default=None, description="the yes that made the quorum full")
+    approvals: tuple[Decision, ...] = Field(default=(), description="each a different person's yes that counts now")
+    window: Opening | None = Field(default=None, description="that is open, or opens next")
+    windows: tuple[str, ...] | None = Field(
+        default=None, description="as set_limits changed them; None: as they were asked for"
+    )
+    no_window_left: bool = False
+    held: str = Field(default="", description="why the cutover does not begin, though it is approved")
+    pass_due: bool = Field(default=False, description="a pass must come before the next cutover")
+    proof_overran: bool = Field(
+        default=False, description="reading back took longer than foreseen: it comes after the start"
+    )
+    overruns: int = Field(default=0, description="cutovers that were called back since they took too long")
     decisions: tuple[Decision, ...] = ()
     handled: tuple[str, ...] = Field(default=(), description="ids of updates already acted upon")
     signals: tuple[HeardSignal, ...] = ()
@@ -259,6 +300,7 @@ class MigrationState(Contract):
     predicted_downtime_s: float | None = None
     predicted_proof: str = Field(default="", description="what of the target is proven within that downtime, and how")
     rate: float = Field(default=0.0, description="bytes per second of the latest passes")
+    record: RecordState | None = Field(default=None, description="None: begun by code that kept none")
 
 
 class MigrateVmInput(MigrateVmRequest):
@@ -290,6 +332,12 @@ class Status(Contract):
     approval_ticket: str = ""
     approval_facts: tuple[str, ...] = ()
     approved_by: str = ""
+    approvals: tuple[Decision, ...] = Field(default=(), description="each a different person's yes that counts now")
+    quorum: int = 1
+    window: Opening | None = Field(default=None, description="that is open, or opens next")
+    windows: tuple[str, ...] = ()
+    held: str = Field(default="", description="why the cutover does not begin, though it is approved")
+    overruns: int = 0
     checks: tuple[Check, ...] = ()
     passes: tuple[PassSummary, ...] = ()
     bytes_allocated: int = 0
@@ -355,3 +403,5 @@ class Report(Contract):
     epoch: int | None = Field(default=None, description="of its last step, for whoever goes on with it")
     pass_no: int = 0
     notes: tuple[str, ...] = ()
+    record_head: str = Field(default="", description="digest of the last entry of the record (contracts/record.py)")
+    record_entries: int = 0

@@ -16,6 +16,10 @@ MOVE_DISK = "MoveDisk"
 """The workflow behind `ferry move-disk`."""
 INSPECT = "Inspect"
 """The short workflow behind `ferry inventory` and `ferry doctor`."""
+COLLECT_LEFTOVERS = "CollectLeftovers"
+"""The workflow behind `ferry gc`."""
+READ_RECORD = "ReadRecord"
+"""The short workflow behind `ferry report --export`."""
 
 
 class Phase(StrEnum):
@@ -79,6 +83,8 @@ SIGNAL_TWINS: dict[str, Message] = {
 
 STATUS = "status"
 """The query."""
+RECORD = "record"
+"""The query for the end of the record, which is not in the store yet."""
 
 _SYNCING = frozenset({Phase.INITIAL_SYNC, Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL})
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from contracts.base import Contract
 from contracts.machine import Machine, OwnerMark
+from contracts.windows import Opening
 
 VHD_MOST = 2040 << 30
 """Bytes of the largest VHD (xapi.md §1.14)."""
@@ -40,6 +41,8 @@ class PreflightOrder(Contract):
     sr: str | None = None
     networks: dict[str, str] = {}
     overrides: dict[str, str] = Field(default={}, description="code of a check to the reason why it shall not block")
+    vmware_tools: str = "leave"
+    approved_steps: tuple[str, ...] = ()
 
 
 class Check(Contract):
@@ -236,6 +239,19 @@ class SealReport(Contract):
     )
 
 
+class CalendarOrder(Contract):
+    """Which window is open at that time, or opens next."""
+
+    windows: tuple[str, ...]
+    after: datetime
+
+
+class CalendarAnswer(Contract):
+    """None: they are all over."""
+
+    window: Opening | None = None
+
+
 class SourceOrder(Contract):
     """One step on the source machine."""
 
@@ -250,6 +266,13 @@ class PowerOffOrder(Contract):
     policy: str = "guest-then-ask"
     patience: timedelta = timedelta(minutes=10)
     epoch: int = 0
+    deadline: timedelta = Field(default=timedelta(minutes=2), description="for a hard power-off to be seen")
+
+
+class Asked(Contract):
+    """What the ladder's heartbeat carries: when the guest was asked; None: not yet."""
+
+    at: datetime | None = None
 
 
 class PoweredOff(Contract):

@@ -5,11 +5,13 @@ morefs and opaque refs may change underneath. Every call is idempotent: it looks
 by its mark what an earlier attempt made. All raise :class:`contracts.errors.FerryError` only.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
 from contracts.after import RemoveOrder, Retired, RetireOrder, Vitals
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.leftovers import Found
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.move_disk import MoveDiskReport, MoveDiskRequest
 from contracts.steps import (
     BaseReport,
@@ -63,6 +65,21 @@ class Source(Protocol):
         """Write a higher epoch into our mark (SAFETY 14); a lower one is ignored."""
         ...
 
+    def remove_snapshots(self, machine_id: str, refs: Collection[str], mark: OwnerMark) -> tuple[str, ...]:
+        """Remove these snapshots of other people and no others, and wait until the disks are consolidated.
+
+        Returns:
+            The names of those that were still there.
+
+        Raises:
+            FerryError: ``source.stale_epoch`` where the machine is not ours any more.
+        """
+        ...
+
+    def eject_iso(self, machine_id: str, mark: OwnerMark) -> tuple[str, ...]:
+        """Leave empty CD drives; answers what was ejected. Raises ``source.stale_epoch``."""
+        ...
+
     def change_tracking_on(self, machine_id: str) -> bool:
         """See to it that all disks are tracked (switch on, stun if it runs, read back).
 
@@ -92,6 +109,10 @@ class Source(Protocol):
 
     def thaw(self, machine_id: str, migration: str) -> None:
         """Remove every snapshot of this migration, wait, and see that nothing is left to consolidate."""
+        ...
+
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """What a snapshot that exists takes of its datastores, and what these have left (SAFETY 10)."""
         ...
 
     def open_disk(self, machine_id: str, freeze: Freeze, disk_id: str) -> DiskSource:
@@ -137,6 +158,14 @@ class Source(Protocol):
 
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """Undo what the journal names. Raises ``source.stale_epoch``."""
+        ...
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry, whoever's it is; of one machine (``machine_id``), if it is named."""
+        ...
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them. It was seen a moment ago to be as it was when it was listed. Gone is success."""
         ...
 
     def retire(self, machine_id: str, order: RetireOrder) -> Retired:
@@ -281,4 +310,16 @@ class Target(Protocol):
 
     def checksum(self, vdi: str, errand: Errand, asker: str) -> Checksum:
         """Have the pool compute the MD5 of a VDI or snapshot VDI, which nobody can stop."""
+        ...
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry, whoever's it is. ``subject`` is for sources: a pool is always read whole."""
+        ...
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them. It was seen a moment ago to be as it was when it was listed. Gone is success."""
+        ...
+
+    def runs(self, migration: str) -> bool:
+        """Whether a VM that a migration made is not halted."""
         ...

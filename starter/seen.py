@@ -113,12 +113,19 @@ class Seen:
         if self.over:
             return "" if self.outcome in GOOD_ENDS else f"ferry start {quote(self.vm)}"
         if self.status is not None and self.status.needs_human:
-            return f"ferry retry {name}"
+            return f"ferry {_INSTEAD_OF_RETRY.get(self.status.needs_human, 'retry {}').format(name)}"
         if self.status is not None and self.status.paused:
             return f"ferry resume {name}"
         if self.awaits_approval:
             return f"ferry approve {name}"
         return f"ferry status {name} --watch"
+
+
+_INSTEAD_OF_RETRY = {
+    "cutover.no_window": "limit {} --window WHEN",
+    "cutover.window_too_short": "limit {} --window WHEN",
+    "cutover.downtime_exceeded": "approve {} --max-downtime TIME",
+}
 
 
 def short_name(workflow: str) -> str:

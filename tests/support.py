@@ -15,20 +15,20 @@ from contracts.names import Attribute
 
 async def register_search_attributes(address: str) -> None:
     """What a worker does at its start."""
-    client = await Client.connect(address)
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(namespace="default", search_attributes=search_attribute_kinds())
-    )
+    await register_attributes_at(await Client.connect(address))
 
 
-def search_attribute_kinds() -> dict[str, "IndexedValueType.ValueType"]:
-    """What is registered for the search attributes."""
-    return {
+async def register_attributes_at(client: Client) -> None:
+    """The same, at a server that is connected to already."""
+    kinds = {
         attribute.value: IndexedValueType.INDEXED_VALUE_TYPE_BOOL
         if attribute is Attribute.NEEDS_HUMAN
         else IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         for attribute in Attribute
     }
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
+    )
 
 
 async def register_namespace(address: str, namespace: str) -> None:

@@ -5,7 +5,7 @@ import json
 from datetime import datetime
 
 from contracts.errors import FerryError
-from contracts.migration import Approve, MigrationState, Reject, Retry, Rollback, SetLimits
+from contracts.migration import Approve, Decision, MigrationState, Reject, Retry, Rollback, SetLimits
 from contracts.names import ACCEPTED_IN, Message
 from contracts.sizes import spoken_size
 from contracts.steps import Preflight
@@ -34,6 +34,16 @@ def approval_facts(preflight: Preflight, codes: tuple[str, ...]) -> tuple[str, .
     )
 
 
+def refused(decisions: tuple[Decision, ...]) -> bool:
+    """Whether a human's no stands, which outranks `approval: auto`. A yes after it that expired gives way to it."""
+    for each in reversed(decisions):
+        if each.decision == "expired":
+            return any(other.decision == "rejected" for other in decisions)
+        if each.decision in ("rejected", "approved"):
+            return each.decision == "rejected"
+    return False
+
+
 def ticket_of(facts: tuple[str, ...]) -> str:
     """The digest of the facts; short enough to be read out on the telephone."""
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
@@ -41,8 +51,10 @@ def ticket_of(facts: tuple[str, ...]) -> str:
 
 def refusal(message: Message, state: MigrationState, said: object = None) -> FerryError | None:
     """Why a message is refused now; None when it is accepted. Repeats of an accepted one are accepted."""
-    if message is Message.SET_LIMITS and (not isinstance(said, SetLimits) or said.bandwidth is None):
-        return FerryError("request.invalid", 'nothing to set: name a limit, {"bandwidth": "50M"} or "off"')
+    if message is Message.SET_LIMITS and (
+        not isinstance(said, SetLimits) or (said.bandwidth is None and said.windows is None)
+    ):
+        return FerryError("request.invalid", 'nothing to set: name a limit, {"bandwidth": "50M"} or "off", or windows')
     if message is Message.RETRY:
         if state.needs_human:
             return _retry_refusal(state, said)

@@ -26,9 +26,12 @@ with workflow.unsafe.imports_passed_through():
         Status,
         Steer,
     )
-    from contracts.names import MIGRATE_VM, SIGNAL_TWINS, STATUS, Message
+    from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
+    from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
+    from workflows.approving import with_yes
     from workflows.deciding import refusal
+    from workflows.holding import HOLDS
     from workflows.story import GoOn, Story
     from workflows.telling import status_of
 
@@ -65,6 +68,7 @@ class MigrateVm:
                 if self.story.cancel_asked and story.done():
                     raise
                 self.story.cancel_asked = True
+                self.story.record.message("cancel", None)
                 if story.done() and isinstance(story.result(), GoOn):
                     story = asyncio.create_task(self.story.told())  # no new run: it would not know of the cancel
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -186,6 +190,13 @@ class MigrateVm:
         """The report, once it is over; also of a cancelled migration, which has no result."""
         return self.story.report
 
+    @workflow.query(name=RECORD)
+    def record(self) -> RecordEnd:
+        """The end of the record's chain, and the entries that are not in the store yet."""
+        errand, state = self.story.state.errand, self.story.record.state
+        where = {"migration": errand.migration, "store_id": errand.store_id} if errand is not None else {}
+        return RecordEnd(head=state.head, count=state.count, pending=state.pending, **where)
+
     def _check(self, message: Message, said: object) -> None:
         info = workflow.current_update_info()
         if info is not None and info.id in self.story.state.handled:
@@ -211,11 +222,12 @@ class MigrateVm:
 
     def _act(self, message: Message, said: object) -> None:
         story = self.story
+        story.record.message(message, said)
         match message:
             case Message.APPROVE:
                 assert isinstance(said, Approve)
-                if story.state.approved is None:
-                    story.decide(_decision("approved", said, self.story), approved=True)
+                story.forget_expired()
+                story.state = with_yes(story.state, story.request, said, workflow.now())
             case Message.REJECT:
                 assert isinstance(said, Reject)
                 story.decide(_decision("rejected", said, self.story), approved=False)
@@ -227,6 +239,8 @@ class MigrateVm:
                 story.set(sync_requested=True)
             case Message.RETRY:
                 story.hear_retry(said)
+                if story.state.needs_human in HOLDS:
+                    story.set(sync_requested=True)  # nothing is parked: it looks again, after a pass
             case Message.ROLLBACK:
                 assert isinstance(said, Rollback)
                 story.rollback_asked = True
@@ -236,7 +250,10 @@ class MigrateVm:
                 story.set(test_boot=story.state.test_boot or said)
             case Message.SET_LIMITS:
                 assert isinstance(said, SetLimits)
-                story.set(bandwidth=said.bandwidth)
+                if said.bandwidth is not None:
+                    story.set(bandwidth=said.bandwidth)
+                if said.windows is not None:
+                    story.set(windows=said.windows, window=None, no_window_left=False)
 
     def _note_signal(self, name: str, outcome: str) -> None:
         heard = HeardSignal(name=name[:100], outcome=outcome, at=workflow.now())

@@ -8,6 +8,7 @@ from contracts.names import GOOD_ENDS, Phase
 from contracts.sizes import spoken_size
 from contracts.steps import ProofPart, ProofReport
 from workflows.deciding import approval_facts
+from workflows.holding import windows_of
 
 _NEXT = {
     Phase.PREFLIGHT: "both sides are read; nothing is touched yet",
@@ -62,6 +63,8 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         next_step = f"{next_step}, until {state.probation_ends_at:%Y-%m-%d %H:%M} UTC"
     elif state.paused:
         next_step = "paused: `ferry resume` goes on"
+    elif state.held and state.phase is Phase.AWAITING_APPROVAL:
+        next_step = f"approved, {state.held}; deltas go on meanwhile" if state.was_on else f"approved, {state.held}"
     errand = state.errand
     return Status(
         vm=request.vm,
@@ -76,6 +79,12 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         approval_ticket=state.approval_ticket,
         approval_facts=approval_facts(state.preflight, open_codes(state)) if state.preflight else (),
         approved_by=state.approved.who if state.approved else "",
+        approvals=state.approvals,
+        quorum=request.quorum,
+        window=state.window,
+        windows=windows_of(state, request),
+        held=state.held,
+        overruns=state.overruns,
         checks=state.preflight.checks if state.preflight else (),
         passes=state.passes,
         bytes_allocated=state.bytes_allocated,

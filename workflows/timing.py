@@ -24,6 +24,12 @@ REPAIRS = 2
 FINAL_TRIES = 3
 """A final pass whose freeze did not hold is made again that often before the cutover is undone."""
 
+OVERRUN = 1.5
+"""A downtime may take so many times its budget before it is cut short: to undo a cutover that is nearly through costs
+more downtime than to end it."""
+OVERRUNS = 3
+"""So many cutovers that took too long, and a human is asked: the guest writes more at its end than was foreseen."""
+
 PASSES_PER_RUN = 50
 """Continue-as-new after as many, whatever the server suggests: a run's history stays small (SAFETY 20)."""
 
@@ -48,12 +54,14 @@ TIMINGS: dict[str, Timing] = {
     "preflight": _LOOK,
     "claim_source": _LOOK,
     "release_source": _LOOK,
+    "take_approved_step": _CONSOLIDATION,
     "change_tracking_on": _CONSOLIDATION,
     "change_tracking_off": _CONSOLIDATION,
     "freeze": _CONSOLIDATION,
     "seal": _CONSOLIDATION,
     "thaw": _CONSOLIDATION,
     "power_off_source": Timing(timedelta(days=1)),
+    "source_goes_off": Timing(timedelta(days=365)),
     "power_on_source": _LOOK,
     "fence_source": _LOOK,
     "unfence_source": _LOOK,
@@ -75,6 +83,11 @@ TIMINGS: dict[str, Timing] = {
     "prove_target": _BYTES,
     "prove_source": _BYTES,
     "prove_by_checksum": _BYTES,
+    "append_record": _LOOK,
+    "read_record": Timing(timedelta(minutes=2)),
+    "find_leftovers": _LOOK,
+    "remove_leftover": _CONSOLIDATION,
+    "next_window": Timing(timedelta(minutes=1), beats=False),
     "smoke_target": Timing(timedelta(days=1)),
     "make_test": Timing(timedelta(hours=1)),
     "start_test": Timing(timedelta(hours=1)),

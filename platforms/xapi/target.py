@@ -6,12 +6,13 @@ from contracts.after import Vitals
 from contracts.config import TargetConfig
 from contracts.errors import FerryError
 from contracts.guest_templates import choose_template
+from contracts.leftovers import Found
 from contracts.machine import OwnerMark, Power
 from contracts.move_disk import MoveDiskReport, MoveDiskRequest
 from contracts.names import SOURCE_MACHINE_KEY
 from contracts.steps import BaseReport, Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
 from contracts.test_boot import TestMade, TestOrder
-from platforms.xapi import blueprint, power, tasks
+from platforms.xapi import blueprint, leftovers, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.bases import drop_bases, take_bases
 from platforms.xapi.checksum import VdiChecksum, unended
@@ -32,16 +33,13 @@ class XapiTarget:
     """Logs in when it is first asked for something. Safe to use from any thread."""
 
     def __init__(self, name: str, config: TargetConfig) -> None:
+        self.name = name
         self._config = config
         self._api = Connection(name, config)
 
     def close(self) -> None:
         """Log out and hang up."""
         self._api.close()
-
-    def forget_refusal(self) -> None:
-        """Try a password again that was refused: somebody says that it is right now (SAFETY 21)."""
-        self._api.forget_refusal()
 
     def check(self) -> str:
         """One line about the pool."""
@@ -147,6 +145,18 @@ class XapiTarget:
         tasks.clear(api, errand.migration)
         for ref in (machine, *snapshots):  # a snapshot that is reverted to would bring the claim back
             api.call("VM.remove_from_other_config", ref, SOURCE_MACHINE_KEY)
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry."""
+        return leftovers.leftovers(self._api, self.name)
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them."""
+        leftovers.remove(self._api, found)
+
+    def runs(self, migration: str) -> bool:
+        """Whether its VM is not halted."""
+        return leftovers.runs(self._api, migration)
 
     def take_bases(self, vm: str, errand: Errand) -> BaseReport:
         """Snapshots to be read back while the source runs."""

@@ -61,15 +61,18 @@ class Methods:
 
     def _allowed(self, method: str, machine: Machine) -> None:
         wanted = PRIVILEGES.get(method)
-        if wanted in self._world.said.privileges_missing:
-            error = soap.named_fault("NoPermission", "Permission to perform this operation was denied.")
-            error.object, error.privilegeId = machine.ref, wanted
-            raise error
+        self._privileged(machine, wanted)
         if self._world.said.licence == "free" and wanted:  # change tracking and exports as well (vsphere.md §1h)
             self._world.restricted[method] += 1
             raise soap.named_fault(
                 "RestrictedVersion", "Current license or ESXi version prohibits execution of the requested operation."
             )
+
+    def _privileged(self, machine: Machine, wanted: str | None) -> None:
+        if wanted in self._world.said.privileges_missing:
+            error = soap.named_fault("NoPermission", "Permission to perform this operation was denied.")
+            error.object, error.privilegeId = machine.ref, wanted
+            raise error
 
     def _task(self, method: str, machine: Machine, work: Any, *, exclusive: str = "") -> Any:
         """A task; ``exclusive`` operations refuse each other with TaskInProgress."""
@@ -235,8 +238,17 @@ class Methods:
 
     def _ReconfigVM_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
         spec = said["spec"]
+        drives = [
+            each.device for each in spec.deviceChange or [] if isinstance(each.device, vim.vm.device.VirtualCdrom)
+        ]
+        if drives:  # the API reference of ReconfigVM_Task: a CD's medium takes this privilege
+            self._privileged(machine, "VirtualMachine.Interact.SetCDMedia")
 
         def work() -> None:
+            if drives and machine.said.guest.locks_cd and machine.cdrom and machine.power == "poweredOn":
+                machine.question = "The guest operating system has locked the CD-ROM door. Disconnect anyway?"
+                while machine.question:
+                    self._world.clock.sleep(0.05)
             with machine.lock:
                 if machine.template and _changes_more_than_a_template_may(spec):
                     raise soap.named_fault("NotSupported", "The operation is not supported on the object.")
@@ -259,6 +271,10 @@ class Methods:
                     machine.name = spec.name
                 for change in spec.deviceChange or []:
                     key = change.device.key
+                    if change.operation == "edit" and isinstance(change.device, vim.vm.device.VirtualCdrom):
+                        backing = change.device.backing
+                        machine.cdrom = getattr(backing, "fileName", None) or None
+                        continue
                     if change.operation != "edit" or key not in machine.start_connected:
                         raise soap.named_fault("NotSupported", "only NICs are edited in this simulator")
                     machine.start_connected[key] = bool(change.device.connectable.startConnected)

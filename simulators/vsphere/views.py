@@ -10,12 +10,17 @@ from simulators.vsphere import soap
 from simulators.vsphere.clusters import AUTOSTART
 from simulators.vsphere.devices import devices_of
 from simulators.vsphere.licences import licence_properties
+from simulators.vsphere.oddities import guest_tells, odd_config, question_of
 
 if TYPE_CHECKING:
     from simulators.vsphere.machine import Machine, Snapshot
     from simulators.vsphere.world import World
 
 Property = Callable[[], Any]
+_TOOLS = {
+    "current": "guestToolsCurrent", "old": "guestToolsNeedUpgrade", "too-old": "guestToolsTooOld",
+    "unmanaged": "guestToolsUnmanaged",
+}  # fmt: skip
 
 
 def machine_properties(machine: "Machine") -> dict[str, Property]:
@@ -24,7 +29,12 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
     return {
         "name": lambda: machine.name,
         "parent": lambda: world.vm_folder,
-        "config": lambda: _config(machine, devices_of(machine)),
+        # Unset for what is orphaned or has lost its files (vsphere.md §4).
+        "config": lambda: (
+            _config(machine, devices_of(machine))
+            if machine.said.settings.connection in ("connected", "disconnected")
+            else None
+        ),
         "runtime": lambda: _runtime(machine),
         "guest": lambda: _guest(machine),
         "capability": lambda: _capability(machine),
@@ -36,6 +46,7 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
         ],
         "network": lambda: [world.network(name) for name in sorted({nic.network for nic in machine.said.nics})],
         "resourcePool": lambda: world.resource_pool,
+        "parentVApp": lambda: vim.VirtualApp("resgroup-v99") if machine.said.settings.vapp else None,
         "recentTask": lambda: [],
         "overallStatus": lambda: "green",
         "disabledMethod": lambda: [],
@@ -57,6 +68,8 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
     said = machine.said
     extra = dict(machine.extra_config)
     home = said.disks[0].datastore if said.disks else "none"
+    if said.settings.numa_affinity:
+        extra["numa.nodeAffinity"] = said.settings.numa_affinity
     if machine.tracked:
         extra["ctkEnabled"] = "TRUE"
         for number, disk in enumerate(machine.disks):
@@ -68,7 +81,6 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
         guestFullName=said.guest_id, version=f"vmx-{said.hw_version:02d}", uuid=machine.bios_uuid,
         instanceUuid=machine.instance_uuid, template=machine.template, annotation=machine.annotation,
         firmware=said.firmware, changeTrackingEnabled=machine.tracked,
-        bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=False),
         files=vim.vm.FileInfo(vmPathName=f"[{home}] {said.name}/{said.name}.vmx"),
         hardware=soap.complete(
             vim.vm.VirtualHardware(
@@ -77,15 +89,16 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
         ),
         extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in sorted(extra.items())],
     )  # fmt: skip
+    odd_config(machine, config)
     return soap.complete(config)
 
 
 def _runtime(machine: "Machine") -> Any:
     return soap.complete(
         vim.vm.RuntimeInfo(
-            host=machine.world.host, connectionState="connected", powerState=machine.power,
+            host=machine.world.host, connectionState=machine.said.settings.connection, powerState=machine.power,
             faultToleranceState="notConfigured", recordReplayState="inactive",
-            consolidationNeeded=machine.consolidation_needed,
+            consolidationNeeded=machine.consolidation_needed, question=question_of(machine),
         )
     )  # fmt: skip
 
@@ -93,14 +106,18 @@ def _runtime(machine: "Machine") -> Any:
 def _guest(machine: "Machine") -> Any:
     running = machine.tools_running
     installed = machine.said.guest.tools != "not-installed"
-    return soap.complete(
+    windows = machine.said.guest_id.lower().startswith("win")
+    told = soap.complete(
         vim.vm.GuestInfo(
             toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
-            toolsVersionStatus2="guestToolsCurrent" if installed else "guestToolsNotInstalled",
-            guestFullName=machine.said.guest_id, guestFamily="linuxGuest",
+            toolsVersionStatus2=_TOOLS[machine.said.guest.tools_status] if installed else "guestToolsNotInstalled",
+            toolsVersion="12352" if installed else "0",
+            guestFullName=machine.said.guest_id, guestFamily="windowsGuest" if windows else "linuxGuest",
             guestState="running" if machine.power == "poweredOn" else "notRunning",
         )
     )  # fmt: skip
+    guest_tells(machine, told)
+    return told
 
 
 def _capability(machine: "Machine") -> Any:
@@ -170,7 +187,8 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
             "name": lambda: "host", "parent": lambda: world.datacenter, "childEntity": lambda: [world.compute],
         },
         world.compute._moId: {
-            "name": lambda: "esx1", "parent": lambda: world.host_folder, "host": lambda: [world.host],
+            "name": lambda: world.said.cluster.name if world.said.cluster else "esx1",
+            "parent": lambda: world.host_folder, "host": lambda: [world.host],
             "resourcePool": lambda: world.resource_pool, **world.clusters.cluster_properties(),
         },
         AUTOSTART: world.clusters.autostart_properties(),
@@ -178,7 +196,8 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
         world.host._moId: {
             "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
             "configManager": lambda: vim.host.ConfigManager(autoStartManager=vim.host.AutoStartManager(AUTOSTART)),
-            "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
+            "runtime": lambda: _host_runtime(world), "config": lambda: None,
+            "vm": lambda: [each.ref for each in world.machines.values()],
         },
         "LicenseManager": licence_properties(world.said),
         "SessionManager": {"currentSession": lambda: None},
@@ -197,7 +216,7 @@ def _datastore(store: Any) -> dict[str, Property]:
         return soap.complete(
             vim.Datastore.Summary(
                 datastore=store.ref, name=store.said.name, url=store.url, capacity=size, freeSpace=size // 2,
-                type=store.said.type, accessible=True, multipleHostAccess=True,
+                type=store.said.type, accessible=store.said.accessible, multipleHostAccess=True,
             )
         )  # fmt: skip
 
@@ -227,3 +246,11 @@ def _host_summary(world: "World") -> Any:
             quickStats=vim.host.Summary.QuickStats(),
         )
     )  # fmt: skip
+
+
+def _host_runtime(world: "World") -> Any:
+    return soap.complete(
+        vim.host.RuntimeInfo(
+            connectionState="connected", powerState="poweredOn", inMaintenanceMode=world.said.maintenance
+        )
+    )

@@ -23,6 +23,14 @@ class Approval(StrEnum):
     AUTO = "auto"
 
 
+class VmwareTools(StrEnum):
+    """What becomes of VMware Tools."""
+
+    LEAVE = "leave"
+    REMOVE_BEFORE = "remove-before"
+    REMOVE_AFTER = "remove-after"
+
+
 class PowerOff(StrEnum):
     """How the source goes off."""
 
@@ -58,12 +66,35 @@ def start(
         list[str] | None,
         typer.Option("--override", metavar="CODE=REASON", help="Go on although that check blocks; repeatable."),
     ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--step", metavar="STEP=REASON", help="Done on the source first: remove-snapshots, eject-iso; repeatable."
+        ),
+    ] = None,
+    vmware_tools: Annotated[
+        VmwareTools | None, typer.Option(help="Have the commands told to remove them. [default: leave]")
+    ] = None,
     approval: Annotated[Approval | None, typer.Option(help="Who decides the cutover. [default: manual]")] = None,
     delta_interval: Annotated[
         str | None, typer.Option(metavar="TIME", help="Between delta passes: 90s, 15m, 2h. [default: 15m]")
     ] = None,
     downtime_budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Downtime that is fine. [default: 5m]")
+    ] = None,
+    max_downtime: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="No cutover that is predicted to take longer. [default: no bound]"),
+    ] = None,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHEN", help='When it may be: "Sat 22:00-02:00 Europe/Berlin"; repeatable. [default: always]'
+        ),
+    ] = None,
+    quorum: Annotated[int | None, typer.Option(help="Distinct people whose yes it takes. [default: 1]")] = None,
+    approval_expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a yes counts: 12h, 3d. [default: for ever]")
     ] = None,
     max_passes: Annotated[int | None, typer.Option(help="Then ask (or cut over) anyway. [default: 10]")] = None,
     segment_bytes: Annotated[
@@ -72,6 +103,9 @@ def start(
     power_off: Annotated[PowerOff | None, typer.Option(help="[default: guest-then-ask]")] = None,
     power_off_patience: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long the guest may take. [default: 10m]")
+    ] = None,
+    power_off_deadline: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a hard power-off may take. [default: 2m]")
     ] = None,
     start_target: Annotated[
         bool | None,
@@ -119,6 +153,7 @@ def start(
       ferry start web01
       ferry start web01 --sr local-ext --network "VM Network=lan" --delta-interval 1h
       ferry start web01 --approval auto --wait -o json
+      ferry start web01 --window "Sat 22:00-02:00 Europe/Berlin" --quorum 2 --approval-expires 3d --max-downtime 10m
       ferry start host=vcenter.example user=ferry@vsphere.local vm=vm-42 sr=local-ext network=lan
 
     \b
@@ -134,13 +169,20 @@ def start(
         "sr": sr or said.sr or None,
         "networks": {**said.networks, **networks_of(network or [])},
         "overrides": overrides_of(override or []),
+        "approved_steps": overrides_of(step or [], "--step STEP"),
+        "vmware_tools": vmware_tools and vmware_tools.value,
         "approval": approval and approval.value,
         "delta_interval": delta_interval,
         "downtime_budget": downtime_budget,
+        "max_downtime": max_downtime,
+        "windows": window,
+        "quorum": quorum,
+        "approval_expires": approval_expires,
         "max_passes": max_passes,
         "segment_bytes": segment_bytes,
         "power_off": power_off and power_off.value,
         "power_off_patience": power_off_patience,
+        "power_off_deadline": power_off_deadline,
         "start_target": start_target,
         "bandwidth": bandwidth,
         "test_copy": test_copy,
@@ -217,7 +259,7 @@ def networks_of(pairs: list[str]) -> dict[str, str]:
     return networks
 
 
-def overrides_of(pairs: list[str]) -> dict[str, str]:
+def overrides_of(pairs: list[str], option: str = "--override CODE") -> dict[str, str]:
     """``["preflight.usb=a dongle that nobody uses"]`` as a mapping.
 
     Raises:
@@ -227,6 +269,6 @@ def overrides_of(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         code, _, reason = pair.partition("=")
         if not code.strip() or not reason.strip():
-            raise FerryError("request.invalid", f"--override {pair!r}: write CODE=REASON, the reason is recorded")
+            raise FerryError("request.invalid", f"{pair!r}: write {option}=REASON, the reason is recorded")
         overrides[code.strip()] = reason.strip()
     return overrides

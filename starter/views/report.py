@@ -67,6 +67,8 @@ def _numbers(report: Report) -> list[tuple[str, str]]:
         for proof in disk.repaired
     ]
     rows += [("decided", f"{each.decision} by {each.who}") for each in report.decisions[-3:]]
+    if report.record_head:
+        rows.append(("record", f"{report.record_entries} entries, head {report.record_head}"))
     if report.target_vm:
         rows.append(("VM on the target", report.target_vm))
     return rows

@@ -12,6 +12,7 @@ from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
+from activities.powering_off import PoweringOff
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.transfer import TransferActivities
@@ -141,7 +142,7 @@ class OneMigration:
 
     async def power_off(self) -> None:
         """Hard."""
-        await _run(self._at_source.power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
+        await _run(PoweringOff(self.systems).power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
 
     async def read_back(self, part: ProofPart, snapshot_vdi: str = "", *, base: str = "") -> ProofReport:
         """A proof of the target; of the VDI itself where no snapshot is named."""
@@ -201,6 +202,7 @@ def one_migration(
     store: Store | None = None,
     power: str = "on",
     host: dict[str, Any] | None = None,
+    vm: dict[str, Any] | None = None,
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -212,11 +214,12 @@ def one_migration(
         store: one in the folder, if it is not given.
         takes_chunked: whether the pool does.
         host: what else the source is (``kind``, ``licence``).
+        vm: what else the machine is.
         purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
-    said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}]}
+    said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}], **(vm or {})}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
     lan, srs = [{"name": "lan", "purpose": purpose}], [sr or {"name": "local-ext"}]

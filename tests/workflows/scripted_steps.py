@@ -8,12 +8,18 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.calendar import CalendarActivities
 from activities.running import as_application_error
+from contracts.approved_steps import ApprovedStep, StepDone, StepOrder
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
+from contracts.machine_facts import SnapshotFacts
+from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
     BothProofs,
+    CalendarAnswer,
+    CalendarOrder,
     Check,
     CopyOrder,
     CopyReport,
@@ -50,6 +56,7 @@ class ScriptedSteps(StepsAfterTheStart):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[str] = []
+        self.recorded: list[Entry] = []
         self.orders: list[Any] = []
         self.ordered: dict[str, Any] = {}
         self.failures: dict[str, deque[FerryError]] = {}
@@ -61,10 +68,11 @@ class ScriptedSteps(StepsAfterTheStart):
         self.fails_when_cut = ""
         """The code with which a copy or a power-off fails that is cut, as if its worker or its platform had gone."""
         self.dies_when_cut = False
-        self.hold_power_off = False
+        self.hold_power_off = self.misses_the_power = False
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
+        self.snapshots: tuple[SnapshotFacts, ...] = ()
         self.read_only = False
         self.copies_as = "delta"
         """What every pass is, but the first of a migration."""
@@ -114,6 +122,7 @@ class ScriptedSteps(StepsAfterTheStart):
         return Machine(
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
             memory=1 << 30, tools_running=True, owner=self.owner, read_only=self.read_only,
+            snapshots=self.snapshots, foreign_snapshots=tuple(each.name for each in self.snapshots),
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
             disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity),),
         )  # fmt: skip
@@ -130,8 +139,20 @@ class ScriptedSteps(StepsAfterTheStart):
         )  # fmt: skip
 
     @activity.defn
+    async def append_record(self, said: AppendRecord) -> None:
+        if self.failures.get("append_record"):
+            raise as_application_error(self.failures["append_record"].popleft())
+        self.recorded.extend(said.entries)
+
+    @activity.defn
     async def claim_source(self, order: SourceOrder) -> None:
         self._do("claim_source", order)
+
+    @activity.defn
+    async def take_approved_step(self, order: StepOrder) -> StepDone:
+        self._do("take_approved_step", order)
+        self.snapshots = () if order.step is ApprovedStep.REMOVE_SNAPSHOTS else self.snapshots
+        return StepDone(done=(order.step.value,))
 
     @activity.defn
     async def release_source(self, order: SourceOrder) -> None:
@@ -208,6 +229,17 @@ class ScriptedSteps(StepsAfterTheStart):
         return PoweredOff(at=datetime.now(UTC), how="guest")
 
     @activity.defn
+    async def source_goes_off(self, order: SourceOrder) -> bool:
+        self._do("source_goes_off", order)
+        try:
+            while self.power is not Power.OFF or self.misses_the_power:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    @activity.defn
     async def power_on_source(self, order: SourceOrder) -> None:
         self._do("power_on_source", order)
         self.power = Power.ON
@@ -224,6 +256,10 @@ class ScriptedSteps(StepsAfterTheStart):
     @activity.defn
     async def unfence_source(self, order: UnfenceOrder) -> None:
         self._do("undo_overrides" if order.part == "overrides" else "unfence_source", order)
+
+    @activity.defn
+    async def next_window(self, order: CalendarOrder) -> CalendarAnswer:
+        return await CalendarActivities().next_window(order)
 
     @activity.defn
     async def raise_source_epoch(self, order: SourceOrder) -> None:

@@ -38,6 +38,8 @@ class PreflightActivities:
             networks=networks,
             unmapped=tuple(unmapped),
             template=target.template_for(machine.guest_os),
+            segment_bytes=order.segment_bytes,
+            bandwidths=(order.bandwidth, self._systems.limits.bandwidth),
         )
         return Preflight(
             machine=machine,

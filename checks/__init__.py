@@ -4,11 +4,23 @@ A new check is one function here, decorated with its code, and an entry of that 
 package fills :data:`checks.registry.CHECKS`.
 """
 
-from checks import disks, guest, hardware, placement, snapshots, source_system
+from checks import (
+    clocks,
+    disks,
+    esxi_hosts,
+    guest,
+    hardware,
+    placement,
+    pool,
+    privileges,
+    snapshots,
+    source_system,
+    transports,
+)  # fmt: skip
 from checks.registry import BLOCKER, CHECKS, NOTE, WARNING, Rule, run_checks
 from checks.seen import Seen
 
 __all__ = [
-    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "disks", "guest", "hardware", "placement", "run_checks",
-    "snapshots", "source_system",
+    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "clocks", "disks", "esxi_hosts", "guest", "hardware",
+    "placement", "pool", "privileges", "run_checks", "snapshots", "source_system", "transports",
 ]  # fmt: skip

@@ -30,8 +30,8 @@ class Authority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server_context(self, host: str) -> ssl.SSLContext:
-        """A TLS context for a server known by that DNS name or IP address.
+    def server_context(self, host: str, *more: str) -> ssl.SSLContext:
+        """A TLS context for a server known by that DNS name or IP address, and by ``more`` of them.
 
         Leaves ``<host>.pem`` (the certificate) and ``<host>.key`` in the CA's folder, the key readable
         by its owner only.
@@ -41,7 +41,9 @@ class Authority:
         certificate = (
             _builder(subject, self._name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([_alternative_name(host)]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([_alternative_name(each) for each in (host, *more)]), critical=False
+            )
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)

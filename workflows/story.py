@@ -107,7 +107,14 @@ class Story:
         self.enter(Phase.PREFLIGHT)
         found = await self.step(
             "preflight",
-            PreflightOrder(errand=errand, sr=request.sr, networks=request.networks, overrides=request.overrides),
+            PreflightOrder(
+                errand=errand,
+                sr=request.sr,
+                networks=request.networks,
+                overrides=request.overrides,
+                segment_bytes=request.segment_bytes,
+                bandwidth=request.bandwidth,
+            ),
             Preflight,
             summary=f"preflight of {request.vm}",
         )

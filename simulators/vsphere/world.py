@@ -10,7 +10,7 @@ from pyVmomi import vim
 
 from simulators.clock import Clock
 from simulators.faults import Faults
-from simulators.inventory import Datastore, Vsphere
+from simulators.inventory import Datastore, EsxiHost, Vm, Vsphere
 from simulators.vsphere import soap
 from simulators.vsphere.leases import Leases
 from simulators.vsphere.machine import Machine
@@ -36,8 +36,11 @@ class World:
         self.leases = Leases(self)
         self.root, self.datacenter = vim.Folder("group-d1"), vim.Datacenter("datacenter-2")
         self.vm_folder, self.host_folder = vim.Folder("group-v3"), vim.Folder("group-h4")
-        self.compute, self.host = vim.ComputeResource("domain-s5"), vim.HostSystem("host-6")
-        self.resource_pool = vim.ResourcePool("resgroup-7")
+        self.compute = vim.ComputeResource("domain-s5")
+        self.hosts = [vim.HostSystem(f"host-{6 + number}") for number in range(len(said.hosts))]
+        self.host = self.hosts[0]
+        self.address, self.port = "127.0.0.2", 443  # the server knows better, once it listens
+        self.resource_pool = vim.ResourcePool("resgroup-90")
         self.datastores: dict[str, Store] = {}
         for number, store in enumerate(said.datastores):
             url = f"ds:///vmfs/volumes/{uuid.uuid4()}/"
@@ -63,6 +66,15 @@ class World:
     def network(self, name: str) -> Any:
         """The network of that name."""
         return self.networks[name]
+
+    def host_name(self, host: EsxiHost) -> str:
+        """What it was added by."""
+        return host.name or self.address
+
+    def host_of(self, vm: Vm) -> Any:
+        """The host that a machine is on."""
+        names = [self.host_name(each) for each in self.said.hosts]
+        return self.hosts[names.index(vm.host) if vm.host else 0]
 
     def vm(self, name: str) -> Machine:
         """The first machine of that name."""

@@ -7,7 +7,7 @@ by its mark what an earlier attempt made. All raise :class:`contracts.errors.Fer
 
 from typing import Protocol
 
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import (
     BaseReport,
     Errand,
@@ -90,6 +90,10 @@ class Source(Protocol):
         """Remove every snapshot of this migration, wait, and see that nothing is left to consolidate."""
         ...
 
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """What a snapshot that exists takes of its datastores, and what these have left (SAFETY 10)."""
+        ...
+
     def open_disk(self, machine_id: str, freeze: Freeze, disk_id: str) -> DiskSource:
         """A frozen disk, to be read by the transport that the freeze names."""
         ...
@@ -118,6 +122,17 @@ class Source(Protocol):
 
         Raises ``source.stale_epoch``.
         """
+        ...
+
+    def override(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
+        """See to it that nothing but a person switches it on (HA, DRS, auto-start); answers what was changed.
+
+        What may not be changed stays, and is named. Raises ``source.stale_epoch``.
+        """
+        ...
+
+    def undo_overrides(self, machine_id: str, mark: OwnerMark) -> None:
+        """As HA, DRS and auto-start were before. Raises ``source.stale_epoch``."""
         ...
 
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:

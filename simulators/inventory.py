@@ -133,6 +133,15 @@ class Vm(Strict):
     instance_uuid: str | None = None
     folder: str = ""
     host: Text = ""  # name of the host that it is on; default: the first
+    autostart: bool = False  # whether its host switches it on when it boots
+
+
+class Cluster(Strict):
+    """The hosts stand in a cluster with these services."""
+
+    ha: bool = False
+    drs: bool = False
+    dpm: bool = False
 
 
 class Vsphere(Strict):
@@ -150,6 +159,7 @@ class Vsphere(Strict):
     clock_skew_seconds: float = 0
     hosts: list[EsxiHost] = [EsxiHost()]
     licence: Annotated[Literal["paid", "evaluation", "free"], BeforeValidator(_as_lower)] = "paid"
+    cluster: Cluster | None = None
     nfc_directory: Literal["end", "head"] = "end"  # where an exported disk's grain directory stands
     datastores: list[Datastore] = [Datastore(name="datastore1")]
     networks: list[Text] = ["VM Network"]

@@ -7,9 +7,22 @@ from pyVmomi import vim
 
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
-from platforms.vsphere import facts, fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
+from platforms.vsphere import (
+    facts,
+    fencing,
+    freezing,
+    inventory,
+    licence,
+    marks,
+    overrides,
+    power,
+    room,
+    snapshots,
+    tags,
+    tracking,
+)
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -35,10 +48,6 @@ class VsphereSource:
         """Such as ``VMware vCenter Server 8.0.3 build-24022515``."""
         told: str = self.session.call("log in", lambda instance: instance.RetrieveContent().about.fullName)
         return f"{told}, free licence: it moves what is off" if licence.is_read_only(self.session) else told
-
-    def forget_refusal(self) -> None:
-        """The password was corrected: after ``vsphere.login_refused`` nothing logs in until this is called."""
-        self.session.forget_refusal()
 
     # -- inventory
 
@@ -133,6 +142,10 @@ class VsphereSource:
 
     # -- power and fence
 
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """See the protocol."""
+        return room.room(self.session, self._find(machine_id))
+
     def power(self, machine_id: str) -> Power:
         """Whether it runs."""
         return power.power_of(self.session, self._find(machine_id))
@@ -150,8 +163,16 @@ class VsphereSource:
         power.switch(self.session, self._find(machine_id), mark, Power.ON)
 
     def fence(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
-        """NICs only, for now: see :func:`platforms.vsphere.fencing.fence`."""
+        """See :func:`platforms.vsphere.fencing.fence`."""
         return fencing.fence(self.session, self._find(machine_id), mark)
+
+    def override(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
+        """See the protocol."""
+        return overrides.override(self.session, self._find(machine_id), mark)
+
+    def undo_overrides(self, machine_id: str, mark: OwnerMark) -> None:
+        """See the protocol."""
+        overrides.take_back(self.session, self._find(machine_id), mark)
 
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from simulators.vsphere import soap
+from simulators.vsphere.clusters import AUTOSTART
 
 if TYPE_CHECKING:
     from simulators.inventory import EsxiHost
@@ -19,6 +20,7 @@ def host_properties(world: "World", ref: Any, said: "EsxiHost") -> dict[str, Cal
         "parent": lambda: world.compute,
         "summary": lambda: _summary(world, ref, said),
         "runtime": lambda: _runtime(said),
+        "configManager": lambda: vim.host.ConfigManager(autoStartManager=vim.host.AutoStartManager(AUTOSTART)),
         "config": lambda: None,
         "vm": lambda: [each.ref for each in world.machines.values() if world.host_of(each.said) == ref],
         "datastore": lambda: [each.ref for each in world.datastores.values()],

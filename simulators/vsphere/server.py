@@ -23,7 +23,7 @@ from simulators.authority import Authority
 from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Vsphere
-from simulators.vsphere import authorization, nfc, soap
+from simulators.vsphere import authorization, clusters, nfc, soap
 from simulators.vsphere import folder as files
 from simulators.vsphere.collector import Collector
 from simulators.vsphere.methods import Methods
@@ -241,6 +241,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
             return authorization.answer(lab.world, method, said, session.key)
         if method.startswith("HttpNfcLease"):
             return self._of_lease(method.removeprefix("HttpNfcLease"), this, said)
+        if method in clusters.PRIVILEGES:
+            return lab.world.clusters.call(method, this, said), vim.Task
         value = lab.methods.call(method, this, said)
         if method == "QueryChangedDiskAreas":
             return value, type(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from simulators.vsphere import soap
+from simulators.vsphere.clusters import AUTOSTART
 from simulators.vsphere.devices import devices_of
 from simulators.vsphere.hosts import host_properties
 from simulators.vsphere.licences import licence_properties
@@ -171,8 +172,9 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
         },
         world.compute._moId: {
             "name": lambda: "esx1", "parent": lambda: world.host_folder, "host": lambda: list(world.hosts),
-            "resourcePool": lambda: world.resource_pool,
+            "resourcePool": lambda: world.resource_pool, **world.clusters.cluster_properties(),
         },
+        AUTOSTART: world.clusters.autostart_properties(),
         world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
         **{
             ref._moId: host_properties(world, ref, host)

@@ -22,6 +22,11 @@ def _hosts(seen: Seen) -> tuple[EsxiHost, ...]:
     return (seen.source.hosts or ()) if seen.source is not None else ()
 
 
+def _any_machine(seen: Seen) -> bool:
+    """Whether it is not one machine that is looked at, but all: `ferry doctor`."""
+    return not seen.machine.machine_id
+
+
 @check("preflight.host_name", WARNING)
 def host_name(seen: Seen) -> Iterator[str]:
     """An export's lease names the host, and VDDK is sent to it: who cannot find it reads nothing there."""
@@ -43,15 +48,15 @@ def host_port(seen: Seen) -> Iterator[str]:
 def host_maintenance(seen: Seen) -> Iterator[str]:
     """A machine that is switched off there is not switched on again."""
     for host in _hosts(seen):
-        if host.runs_it and host.maintenance:
-            yield f"{host.name}, which the machine is on, is in maintenance mode"
+        if (host.runs_it or _any_machine(seen)) and host.maintenance:
+            yield f"{host.name} is in maintenance mode"
 
 
 @check("preflight.source_known_bad", BLOCKER, overridable=True)
 def source_known_bad(seen: Seen) -> Iterator[str]:
     """Versions in which data is lost (:mod:`checks.known_bad`)."""
     for host in _hosts(seen):
-        if host.runs_it:
+        if host.runs_it or _any_machine(seen):
             for bad in blames(VSPHERE, host.version, host.build, loses_data=True):
                 yield f"{host.name} is {host.version} build {host.build}: {bad.what} ({bad.source})"
 
@@ -60,7 +65,7 @@ def source_known_bad(seen: Seen) -> Iterator[str]:
 def source_known_trouble(seen: Seen) -> Iterator[str]:
     """Versions that are known for other trouble."""
     for host in _hosts(seen):
-        if host.runs_it:
+        if host.runs_it or _any_machine(seen):
             for bad in blames(VSPHERE, host.version, host.build, loses_data=False):
                 yield f"{host.name} is {host.version} build {host.build}: {bad.what} ({bad.source})"
 

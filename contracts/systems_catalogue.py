@@ -87,6 +87,11 @@ SYSTEMS = (
                "XAPI keeps its task.", "Smaller segments (--segment-bytes) are safer: other migrations slow it further."),
     ErrorEntry("preflight.no_ranges", _F, "No network of the pool is for NBD, so that large disks are read back whole to be "
                "proven.", "Allow NBD on one (`xe network-param-add param-name=purpose param-key=nbd`) for shorter proofs."),
+    # -- the worker
+    ErrorEntry("worker.tool_missing", _F, "A program that the worker's ferry.toml makes it need cannot be run.",
+               "Install it on the worker, or name it by its whole path (`nbdkit =` in [sources.NAME.vddk])."),
+    ErrorEntry("store.little_room", _F, "The worker's store has less than 1 GiB free.",
+               "Free some room where [store] path lies: a journal that cannot be written stops every copy."),
     # -- both
     ErrorEntry("preflight.clock_skew", _F, "A system's clock and the worker's are more than a minute apart.",
                "Let all of them follow the same NTP servers."),

@@ -3,9 +3,12 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from contracts.errors import FerryError
+from platforms.reaching import reach
 from platforms.vsphere.transports.nfs import export_of, open_nfs, spelled_as
+from platforms.vsphere.transports.nfs3 import Export, NfsError
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,23 @@ def look(exports: Mapping[str, str], datastore: str, file: str, capacity: int) -
     except FerryError as error:
         return ExportSeen(where, key, error.message.removeprefix(f"{where}: "), writable)
     return ExportSeen(where, key, "", writable)
+
+
+def seen_at_all(exports: Mapping[str, str], datastore: str) -> ExportSeen | None:
+    """The same without a machine: whether the export is there. An ``nfs://`` is dialled at NFS's port only."""
+    where = export_of(exports, datastore)
+    if where is None:
+        return None
+    key = spelled_as(exports, datastore)
+    if where.startswith("nfs://"):
+        try:
+            export = Export.parse(where)
+        except NfsError as error:
+            return ExportSeen(where, key, str(error))
+        dial = (export.host, export.nfs_port or 2049)
+        return ExportSeen(where, key, reach([dial])[dial])
+    try:
+        next(Path(where).iterdir(), None)
+        return ExportSeen(where, key, "", not os.statvfs(where).f_flag & os.ST_RDONLY)
+    except OSError as error:
+        return ExportSeen(where, key, error.strerror or type(error).__name__)

@@ -17,9 +17,9 @@ from contracts.facts import Datastore, Dialled, EsxiHost, Lacking
 from contracts.machine import Machine
 from contracts.steps import SourceFacts
 from platforms.reaching import NO_NAME, all_at_once, reach
-from platforms.vsphere.exports import ExportSeen, look
+from platforms.vsphere.exports import ExportSeen, look, seen_at_all
 from platforms.vsphere.privileges import UNTOLD, lacking
-from platforms.vsphere.properties import read_one, read_some
+from platforms.vsphere.properties import read_all, read_one, read_some
 from platforms.vsphere.session import Session
 
 VDDK_PORT = 902
@@ -44,13 +44,7 @@ def facts(session: Session, machine: Machine) -> SourceFacts:
     unlooked: list[str] = []
 
     def told(what: str, ask: Callable[[], Answer]) -> Answer | None:
-        try:
-            return ask()
-        except FerryError as error:
-            if error.code not in UNTOLD:
-                raise
-            unlooked.append(what)
-            return None
+        return told_by(unlooked, what, ask)
 
     vm = vim.VirtualMachine(machine.ref)
     where = told("where it is", lambda: read_one(session, vm, ["runtime.host", "datastore"], "see where it is")) or {}
@@ -70,7 +64,7 @@ def facts(session: Session, machine: Machine) -> SourceFacts:
     refs = list({ref._moId: ref for ref in ([runs_on] if runs_on is not None else []) + mounting}.values())[:MOST_HOSTS]
     return SourceFacts(
         product=about.fullName,
-        lacking=told("privileges", lambda: _lacking(session, vm, [ref for ref, _ in stores or []])),
+        lacking=told("privileges", lambda: _lacking(session, [vm], [ref for ref, _ in stores or []])),
         hosts=told("hosts", lambda: hosts_of(session, refs, runs_on)),
         datastores=None if stores is None else _datastores(session, machine, [each for _, each in stores]),
         clock_skew=told("clock", lambda: clock_skew(session)),
@@ -79,9 +73,42 @@ def facts(session: Session, machine: Machine) -> SourceFacts:
     )
 
 
-def _lacking(session: Session, vm: Any, stores: list[Any]) -> tuple[Lacking, ...]:
+def told_by(unlooked: list[str], what: str, ask: Callable[[], Answer]) -> Answer | None:
+    """The answer; None where the system does not give one, which is noted."""
+    try:
+        return ask()
+    except FerryError as error:
+        if error.code not in UNTOLD:
+            raise
+        unlooked.append(what)
+        return None
+
+
+def of_all(session: Session) -> SourceFacts:
+    """The whole system: every host and datastore, and our privileges on its datacenters, for `ferry doctor`."""
+    about: Any = session.call("log in", lambda instance: instance.RetrieveContent().about)
+    unlooked: list[str] = []
+    centers = [ref for ref, _ in read_all(session, vim.Datacenter, ["name"], "list the datacenters")]
+    hosts = [ref for ref, _ in read_all(session, vim.HostSystem, ["name"], "list the hosts")]
+    stores = [each for _, each in read_all(session, vim.Datastore, _STORE, "list the datastores")]
+    return SourceFacts(
+        product=about.fullName,
+        lacking=told_by(unlooked, "privileges", lambda: _lacking(session, centers, centers)),
+        hosts=told_by(unlooked, "hosts", lambda: hosts_of(session, hosts[:MOST_HOSTS])),
+        datastores=tuple(_datastore(each, _mounted(session, each["name"])) for each in stores if "name" in each),
+        clock_skew=told_by(unlooked, "clock", lambda: clock_skew(session)),
+        has_vddk=session.config.vddk is not None,
+        unlooked=tuple(unlooked),
+    )
+
+
+def _mounted(session: Session, datastore: str) -> ExportSeen | None:
+    return all_at_once({0: lambda: seen_at_all(session.config.nfs, datastore)}, _SILENT, _EXPORT_SECONDS)[0]
+
+
+def _lacking(session: Session, vms: list[Any], stores: list[Any]) -> tuple[Lacking, ...]:
     root = session.call("ask what it is", lambda instance: instance.RetrieveContent().rootFolder)
-    return lacking(session, {VM: [vm], STORE: stores, ROOT: [root]})
+    return lacking(session, {VM: vms, STORE: stores, ROOT: [root]})
 
 
 def clock_skew(session: Session) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from checks.privileges import ROOT, STORE, VM, VSPHERE
+from checks.privileges import VSPHERE
 from contracts.errors import FerryError
 from contracts.facts import Lacking
 from platforms.vsphere.session import Session
@@ -29,12 +29,6 @@ def lacking(session: Session, refs: dict[str, list[Any]]) -> tuple[Lacking, ...]
         for need in VSPHERE
         if any(need.right not in held.get(ref._moId, frozenset()) for ref in refs.get(need.on, []))
     )
-
-
-def lacking_at_root(session: Session) -> tuple[Lacking, ...]:
-    """The same of the root folder, where a role for Ferry is usually granted: for `ferry doctor`."""
-    root = session.call("ask what it is", lambda instance: instance.RetrieveContent().rootFolder)
-    return lacking(session, {VM: [root], STORE: [root], ROOT: [root]})
 
 
 def _held(session: Session, objects: list[Any]) -> dict[str, frozenset[str]]:

@@ -369,6 +369,7 @@ async def test_the_inventory_and_the_doctor_ask_a_worker(ferry: Shell, worker: N
     assert [(each["what"], each["ok"]) for each in checked.data] == [
         ("config", True),
         ("temporal", True),
+        ("temporal server", True),
         ("search attributes", True),
         ("worker ferry", True),
         ("worker ferry-transfer", True),

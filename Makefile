@@ -27,6 +27,7 @@ temporal: env
 judges: env
 	-@$(PY) -m starter.go_tools vcsim versitygw
 	-@.venv/bin/uv sync --locked --inexact --quiet --group judges >&2
+	-@$(PY) -m tests.time_skipping
 
 demo: env ## one migration, end to end, with a worker killed on the way
 	@.venv/bin/ferry demo $(ARGS)

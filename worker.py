@@ -19,12 +19,20 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
+from activities.leftovers import LeftoverActivities
 from activities.limits import Limits
+from activities.moving import MovingActivities
+from activities.powering_off import PoweringOff
 from activities.preflight import PreflightActivities
+from activities.recording import RecordingActivities
+from activities.retiring import RetiringActivities
+from activities.smoke import SmokeActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.target import TargetActivities
+from activities.test_boot import TestBootActivities
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
 from contracts.config import Config, StoreConfig, config_path, load_config
@@ -38,8 +46,10 @@ from platforms.xapi.target import XapiTarget
 from starter.connecting import connect
 from trust.converting import codec_of, converter_with
 from trust.telling import core_runtime, speak
+from workflows.collect_leftovers import CollectLeftovers
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
+from workflows.read_record import ReadRecordWorkflow
 from workflows.verify_vm import VerifyVm
 
 GRACE = timedelta(seconds=5)
@@ -108,14 +118,25 @@ async def register_search_attributes(client: Client) -> None:
         ) from None
 
 
+_WORKFLOWS = [MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow, CollectLeftovers, RetireVm, MoveDisk]
+
+
 def workers(client: Client, systems: Systems) -> list[Worker]:
     """One for workflows and light activities, one for the bytes."""
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
         InspectionActivities(systems).inspect,
+        *_activities_of(RecordingActivities(systems)),
+        *_activities_of(LeftoverActivities(systems)),
+        CalendarActivities().next_window,
+        *_activities_of(PoweringOff(systems)),
         *_activities_of(source),
         *_activities_of(target),
+        *_activities_of(SmokeActivities(systems)),
+        *_activities_of(RetiringActivities(systems)),
+        *_activities_of(TestBootActivities(systems)),
+        *_activities_of(MovingActivities(systems)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut
@@ -124,7 +145,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm], activities=light,
+            client, task_queue=QUEUE, workflows=_WORKFLOWS, activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

@@ -1,8 +1,6 @@
-"""Steps on the machine that is moved away: owner mark, change tracking, freeze and thaw, power, fence."""
+"""Steps on the machine that is moved away: owner mark, change tracking, freeze and thaw, power-on, fence."""
 
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from temporalio import activity
@@ -10,15 +8,12 @@ from temporalio import activity
 from activities.running import in_thread
 from activities.systems import Systems
 from contracts.errors import FerryError
-from contracts.machine import Power
 from contracts.steps import (
     VHD_BLOCK,
     FenceJournal,
     FenceOrder,
     Freeze,
     FreezeOrder,
-    PoweredOff,
-    PowerOffOrder,
     SealOrder,
     SealReport,
     SourceOrder,
@@ -29,7 +24,6 @@ from disks.ledger import Ledger
 from disks.store import check_identity
 
 Result = TypeVar("Result")
-POLL = 1.0
 
 
 class SourceActivities:
@@ -87,11 +81,6 @@ class SourceActivities:
         errand = order.errand
         source = self._systems.source(errand.source)
         await self._step(lambda: source.thaw(errand.machine_id, errand.migration))
-
-    @activity.defn
-    async def power_off_source(self, order: PowerOffOrder) -> PoweredOff:
-        """The ladder: ask the guest, wait, and switch off hard only where the policy allows it."""
-        return await self._step(lambda: self._power_off(order))
 
     @activity.defn
     async def power_on_source(self, order: SourceOrder) -> None:
@@ -153,34 +142,6 @@ class SourceActivities:
             owed=sum(total([*each.standing.owed, *each.standing.unsure]) for each in ledgers),
             rewritten=sum(total(_vhd_blocks(each.standing.unproven or [])) for each in ledgers),
         )
-
-    def _power_off(self, order: PowerOffOrder) -> PoweredOff:
-        errand = order.errand
-        source = self._systems.source(errand.source)
-        mark = errand.mark(order.epoch)
-        if source.power(errand.machine_id) is Power.OFF:
-            return PoweredOff(at=datetime.now(UTC), how="already")
-        if errand.read_only:
-            raise FerryError("preflight.free_licence_running", f"{errand.vm} was switched on, and had to stay off")
-        if order.policy != "hard":
-            try:
-                source.shut_down_guest(errand.machine_id, mark)
-                deadline = time.monotonic() + order.patience.total_seconds()
-                while time.monotonic() < deadline:
-                    if source.power(errand.machine_id) is Power.OFF:
-                        return PoweredOff(at=datetime.now(UTC), how="guest")
-                    time.sleep(POLL)
-                reason = f"the guest did not shut down within {order.patience.total_seconds():.0f} s"
-            except FerryError as error:
-                if error.code != "preflight.tools_not_running":
-                    raise
-                reason = "VMware Tools do not answer, so the guest could not be asked"
-            if order.policy == "guest-then-ask":
-                raise FerryError("source.shutdown_timeout", reason)
-        source.power_off(errand.machine_id, mark)
-        if source.power(errand.machine_id) is not Power.OFF:
-            raise FerryError("vsphere.busy", "the machine is not off yet")
-        return PoweredOff(at=datetime.now(UTC), how="hard")
 
 
 def _vhd_blocks(extents: list[Extent]) -> list[Extent]:

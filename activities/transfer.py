@@ -130,8 +130,9 @@ class TransferActivities:
             # A pass that nobody sealed (its workflow was reset, say): what it left open is owed.
             ledger.close_pass(plan.pass_no, complete=False, void=True)
         plan = next_plan(
-            ledger.standing, source, pass_no=order.pass_no, upto=upto, prezeroed=order.target_disk.prezeroed
-        )
+            ledger.standing, source, pass_no=order.pass_no, upto=upto, prezeroed=order.target_disk.prezeroed,
+            distrust=order.distrust,
+        )  # fmt: skip
         ledger.begin_plan(plan)
         return plan
 

@@ -2,14 +2,16 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contracts.after import Smoke, SmokeReport
 from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
 from contracts.names import Phase
+from contracts.record import RecordState
 from contracts.sizes import Size
 from contracts.steps import (
     Check,
@@ -22,8 +24,19 @@ from contracts.steps import (
     Shell,
     SnapshotReport,
 )
+from contracts.test_boot import TestBoot, TestBootReport
+from contracts.windows import Opening, Windows
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Adopted(Request):
+    """An ended migration, as its report tells of it: its VDIs and its place in the store are gone on with."""
+
+    migration: str = Field(min_length=1)
+    store_id: str = Field(min_length=1)
+    epoch: int = Field(ge=0)
+    pass_no: int = Field(ge=0)
 
 
 class MigrateVmRequest(Request):
@@ -44,8 +57,40 @@ class MigrateVmRequest(Request):
     segment_bytes: Size = Field(default=8 << 30, ge=1 << 20, description="bytes of data per PUT")
     power_off: Literal["guest-then-ask", "guest-then-hard", "hard"] = "guest-then-ask"
     power_off_patience: Duration = timedelta(minutes=10)
+    power_off_deadline: Duration = Field(default=timedelta(minutes=2), description="for a hard power-off to be seen")
     start_target: bool | None = Field(default=None, description="default: as the source was when it began")
     bandwidth: Bandwidth = Field(default="", description='bytes a second: "50M", "off", "08:00,50M 19:00,off"')
+    windows: Windows = Field(default=(), description="when a cutover may be; none: always")
+    quorum: int = Field(default=1, ge=1, le=20, description="distinct people whose yes it takes")
+    approval_expires: Duration | None = Field(default=None, description="so long a yes counts; default: for ever")
+    max_downtime: Duration | None = Field(default=None, description="no cutover whose predicted downtime is longer")
+
+    @model_validator(mode="after")
+    def _a_rule_is_nobody(self) -> Self:
+        if self.approval == "auto" and self.quorum > 1:
+            raise ValueError("approval: auto asks nobody, so there can be no quorum: leave one of them out")
+        return self
+
+    smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
+    adopt: Adopted | None = Field(
+        default=None,
+        description="an ended migration whose copied data is gone on with: `ferry retry VM --from` fills it in",
+    )
+    test_copy: bool = Field(
+        default=False, description="a copy of one moment, without cards, started on request only; nothing is stopped"
+    )
+    probation: Duration = Field(
+        default=timedelta(0), le=timedelta(days=365), description="days in which a rollback is still possible"
+    )
+    retire: Literal["rename", "none"] | None = Field(
+        default=None, description="what becomes of the source in the end; default: rename, after a probation"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_comes_after_a_test_copy(self) -> "MigrateVmRequest":
+        if self.test_copy and (self.probation or self.retire == "rename" or self.smoke is not None):
+            raise ValueError("test_copy stops no source: it has no probation, smoke test or retirement")
+        return self
 
 
 def _tidy(value: object) -> object:
@@ -58,6 +103,8 @@ class Approve(Request):
     approval_ticket: str = Field(min_length=1)
     who: str = Field(min_length=1, max_length=200)
     note: str = Field(default="", max_length=2000)
+    expires: Duration | None = Field(default=None, description="so long this yes counts, if not less by the request")
+    max_downtime: Duration | None = Field(default=None, description="it counts for no longer predicted downtime")
 
 
 class Reject(Request):
@@ -75,11 +122,21 @@ class Steer(Request):
     note: str = Field(default="", max_length=2000)
 
 
+class Retry(Steer):
+    """Try again; or, where that is offered, go on with things as they are."""
+
+    from_phase: Literal["", "initial-sync", "proof"] = Field(
+        default="", description="initial-sync: compare every disk in full; proof: prove again what differed"
+    )
+    accept: bool = Field(default=False, description="as it is: a smoke test that did not pass")
+
+
 class SetLimits(Request):
     """Bandwidth while it runs, from the next second on; what is left out stays as it is."""
 
     who: str = Field(default="", max_length=200)
     bandwidth: Bandwidth | None = None
+    windows: Windows | None = Field(default=None, description="as in the request; an empty list: at any time")
 
 
 class Rollback(Request):
@@ -104,16 +161,21 @@ class Ack(Contract):
 
 
 class Decision(Contract):
-    """What a human said, and what they saw when they did."""
+    """What a human said, and what they saw when they did; or what became of it by itself."""
 
-    decision: str
+    decision: str = Field(description="approved, rejected, rollback; expired, void: an approval counts no more")
     who: str
+    who_is: str = Field(
+        default="claimed", description="claimed: whoever sent the message says so; ferry: it was decided by rule"
+    )
     at: datetime
     note: str = ""
     approval_ticket: str = ""
     phase: Phase = Phase.AWAITING_APPROVAL
     predicted_downtime_s: float | None = None
     passes: int = 0
+    expires_at: datetime | None = None
+    max_downtime_s: float | None = None
 
 
 class HeardSignal(Contract):
@@ -135,6 +197,7 @@ class UndoStep(StrEnum):
     UNFENCE_SOURCE = "unfence_source"
     BLOCK_TARGET = "block_target"
     DROP_BASES = "drop_bases"
+    DROP_TEST = "drop_test"
     UNDO_OVERRIDES = "undo_overrides"
 
 
@@ -179,7 +242,19 @@ class MigrationState(Contract):
     bytes_allocated: int = 0
     undo: tuple[Undo, ...] = ()
     approval_ticket: str = ""
-    approved: Decision | None = None
+    approved: Decision | None = Field(default=None, description="the yes that made the quorum full")
+    approvals: tuple[Decision, ...] = Field(default=(), description="each a different person's yes that counts now")
+    window: Opening | None = Field(default=None, description="that is open, or opens next")
+    windows: tuple[str, ...] | None = Field(
+        default=None, description="as set_limits changed them; None: as they were asked for"
+    )
+    no_window_left: bool = False
+    held: str = Field(default="", description="why the cutover does not begin, though it is approved")
+    pass_due: bool = Field(default=False, description="a pass must come before the next cutover")
+    proof_overran: bool = Field(
+        default=False, description="reading back took longer than foreseen: it comes after the start"
+    )
+    overruns: int = Field(default=0, description="cutovers that were called back since they took too long")
     decisions: tuple[Decision, ...] = ()
     handled: tuple[str, ...] = Field(default=(), description="ids of updates already acted upon")
     signals: tuple[HeardSignal, ...] = ()
@@ -206,11 +281,19 @@ class MigrationState(Contract):
     bases: dict[str, str] = Field(default={}, description="as in BaseReport")
     repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = Field(default=(), description="the latest ones")
+    probation_ends_at: datetime | None = None
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    distrust: str = Field(default="", description="why the next pass compares every disk in full; empty: it need not")
+    test_boot: TestBoot | None = Field(default=None, description="asked for, and not over yet")
+    tests: int = Field(default=0, description="test boots that were begun")
+    test_boots: tuple[TestBootReport, ...] = Field(default=(), description="the latest ones")
     notes: tuple[str, ...] = ()
     last_message: str = ""
     predicted_downtime_s: float | None = None
     predicted_proof: str = Field(default="", description="what of the target is proven within that downtime, and how")
     rate: float = Field(default=0.0, description="bytes per second of the latest passes")
+    record: RecordState | None = Field(default=None, description="None: begun by code that kept none")
 
 
 class MigrateVmInput(MigrateVmRequest):
@@ -242,6 +325,12 @@ class Status(Contract):
     approval_ticket: str = ""
     approval_facts: tuple[str, ...] = ()
     approved_by: str = ""
+    approvals: tuple[Decision, ...] = Field(default=(), description="each a different person's yes that counts now")
+    quorum: int = 1
+    window: Opening | None = Field(default=None, description="that is open, or opens next")
+    windows: tuple[str, ...] = ()
+    held: str = Field(default="", description="why the cutover does not begin, though it is approved")
+    overruns: int = 0
     checks: tuple[Check, ...] = ()
     passes: tuple[PassSummary, ...] = ()
     bytes_allocated: int = 0
@@ -258,6 +347,10 @@ class Status(Contract):
     decisions: tuple[Decision, ...] = ()
     signals: tuple[HeardSignal, ...] = ()
     runs: int = 1
+    smoke_tests: tuple[SmokeReport, ...] = ()
+    probation_ends_at: datetime | None = None
+    test_boot: str = Field(default="", description="who asked for the one that is under way; empty: none is")
+    test_boots: tuple[TestBootReport, ...] = ()
 
 
 class DiskReport(Contract):
@@ -297,4 +390,11 @@ class Report(Contract):
     kept_vdis: tuple[str, ...] = ()
     decisions: tuple[Decision, ...] = ()
     pass_list: tuple[PassSummary, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = ()
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    test_boots: tuple[TestBootReport, ...] = ()
+    epoch: int | None = Field(default=None, description="of its last step, for whoever goes on with it")
+    pass_no: int = 0
     notes: tuple[str, ...] = ()
+    record_head: str = Field(default="", description="digest of the last entry of the record (contracts/record.py)")
+    record_entries: int = 0

@@ -8,6 +8,7 @@ from pydantic import Field
 from contracts.base import Contract
 from contracts.facts import CardSeen, Datastore, Dialled, EsxiHost, Lacking, PoolHost
 from contracts.machine import Machine, OwnerMark
+from contracts.windows import Opening
 
 VHD_MOST = 2040 << 30
 """Bytes of the largest VHD (xapi.md §1.14)."""
@@ -121,6 +122,7 @@ class ShellOrder(Contract):
     sr_uuid: str
     networks: dict[str, str]
     template: str
+    test_copy: bool = Field(default=False, description="named so, and without cards: it meets nobody")
     epoch: int = 0
 
 
@@ -218,6 +220,7 @@ class CopyOrder(Contract):
     segment_bytes: int
     bandwidth: str = ""
     host: str = Field(default="", description="the host that serves the disk, for the limit of disks at once")
+    distrust: str = Field(default="", description="why change tracking is not believed, whatever it says")
 
 
 class CopyReport(Contract):
@@ -256,6 +259,19 @@ class SealReport(Contract):
     )
 
 
+class CalendarOrder(Contract):
+    """Which window is open at that time, or opens next."""
+
+    windows: tuple[str, ...]
+    after: datetime
+
+
+class CalendarAnswer(Contract):
+    """None: they are all over."""
+
+    window: Opening | None = None
+
+
 class SourceOrder(Contract):
     """One step on the source machine."""
 
@@ -270,6 +286,13 @@ class PowerOffOrder(Contract):
     policy: str = "guest-then-ask"
     patience: timedelta = timedelta(minutes=10)
     epoch: int = 0
+    deadline: timedelta = Field(default=timedelta(minutes=2), description="for a hard power-off to be seen")
+
+
+class Asked(Contract):
+    """What the ladder's heartbeat carries: when the guest was asked; None: not yet."""
+
+    at: datetime | None = None
 
 
 class PoweredOff(Contract):

@@ -32,6 +32,7 @@ from contracts.config import TemporalConfig
 from contracts.errors import FerryError
 from contracts.migration import Ack, Reject, Report, SetLimits, Status, Steer
 from contracts.names import MIGRATE_VM, Message, usual_workflow_id
+from contracts.test_boot import TestBoot
 from starter.beginning import begin, request_of
 from starter.connecting import connect
 from starter.failures import as_ferry_error, fields_told
@@ -69,9 +70,11 @@ class Migration:
                 return seen
             await asyncio.sleep(LOOK_EVERY)
 
-    async def approve(self, seen: Seen, *, who: str, note: str = "") -> Ack:
+    async def approve(
+        self, seen: Seen, *, who: str, note: str = "", expires: str | None = None, max_downtime: str | None = None
+    ) -> Ack:
         """Yes to the cutover, for the facts that were seen; if they changed since: ``message.stale_ticket``."""
-        return await approve(self._client, seen, who=who, note=note)
+        return await approve(self._client, seen, who=who, note=note, expires=expires, max_downtime=max_downtime)
 
     async def reject(self, *, who: str, note: str = "") -> Ack:
         """No, or a yes taken back, until power-off begins."""
@@ -89,13 +92,21 @@ class Migration:
         """Begin the next delta pass at once."""
         return await self._steer(Message.SYNC_NOW, who, note)
 
-    async def set_limits(self, *, bandwidth: str, who: str = "") -> Ack:
-        """Copy no faster than that, from now on: ``50M``, ``off``, ``08:00,50M 19:00,off``."""
-        return await send(self._client, self.workflow, Message.SET_LIMITS, SetLimits(who=who, bandwidth=bandwidth))
+    async def set_limits(
+        self, *, bandwidth: str | None = None, windows: Sequence[str] | None = None, who: str = ""
+    ) -> Ack:
+        """Copy no faster than that, from now on: ``50M``, ``off``, ``08:00,50M 19:00,off``; other windows, or none."""
+        said = SetLimits(who=who, bandwidth=bandwidth, windows=None if windows is None else tuple(windows))
+        return await send(self._client, self.workflow, Message.SET_LIMITS, said)
 
     async def retry(self, *, who: str = "", note: str = "") -> Ack:
         """What it needed a human for is mended."""
         return await self._steer(Message.RETRY, who, note)
+
+    async def test_boot(self, *, who: str, note: str = "", within: str = "10m") -> Ack:
+        """Boot clones of what was copied so far, and throw them away; the status tells how it went."""
+        said = TestBoot.model_validate({"who": who, "note": note, "within": within})
+        return await send(self._client, self.workflow, Message.TEST_BOOT, said)
 
     async def rollback(self, seen: Seen, *, who: str, note: str = "") -> Ack:
         """Back to the source. What the target wrote since the start that ``seen`` shows is lost."""

@@ -7,14 +7,14 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCStatusCode
 
 from contracts.errors import FerryError
 from contracts.migration import Ack, Approve, Rollback, Status
 from contracts.names import Message
-from starter.failures import as_ferry_error
+from starter.failures import as_ferry_error, fields_told
 from starter.seen import Seen
 
 ANSWER_WITHIN = 20.0
@@ -62,18 +62,32 @@ async def send(client: Client, workflow: str, message: Message, said: BaseModel,
         raise as_ferry_error(error) from None
 
 
-async def approve(client: Client, seen: Seen, *, who: str, note: str = "", ticket: str | None = None) -> Ack:
+async def approve(
+    client: Client,
+    seen: Seen,
+    *,
+    who: str,
+    note: str = "",
+    ticket: str | None = None,
+    expires: str | None = None,
+    max_downtime: str | None = None,
+) -> Ack:
     """Yes to the cutover, for the facts of the ticket that was seen, or was named.
 
-    The id of the update counts the decisions so far: the same yes sent twice is one, while a yes after a no (or
-    after a cutover that was undone) is a new one, though its ticket is the same.
+    The id of the update names who says it and counts the decisions so far: the same yes sent twice is one, while a
+    yes after a no (or after a cutover that was undone) is a new one, though its ticket is the same.
     """
     status = answering(seen)
     named = ticket or status.approval_ticket
     if not named:
         raise FerryError("message.wrong_phase", f"{seen.vm} has nothing to approve yet: it is in {seen.phase}")
-    said = Approve(approval_ticket=named, who=who, note=note)
-    return await send(client, seen.workflow, Message.APPROVE, said, once=f"approve-{named}-{len(status.decisions)}")
+    bounds = {"expires": expires, "max_downtime": max_downtime}
+    try:
+        said = Approve.model_validate({"approval_ticket": named, "who": who, "note": note, **bounds})
+    except ValidationError as error:
+        raise FerryError("request.invalid", fields_told(error)) from None
+    once = f"approve-{named}-{len(status.decisions)}-{who}"
+    return await send(client, seen.workflow, Message.APPROVE, said, once=once)
 
 
 async def roll_back(client: Client, seen: Seen, *, who: str, note: str = "") -> Ack:

@@ -15,7 +15,11 @@ from contracts.names import Attribute
 
 async def register_search_attributes(address: str) -> None:
     """What a worker does at its start."""
-    client = await Client.connect(address)
+    await register_attributes_at(await Client.connect(address))
+
+
+async def register_attributes_at(client: Client) -> None:
+    """The same, at a server that is connected to already."""
     kinds = {
         attribute.value: IndexedValueType.INDEXED_VALUE_TYPE_BOOL
         if attribute is Attribute.NEEDS_HUMAN

@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from contracts.machine import Power
     from contracts.migration import UndoStep
     from contracts.names import Phase
     from contracts.steps import (
@@ -24,10 +26,17 @@ with workflow.unsafe.imports_passed_through():
         SnapshotReport,
         SourceOrder,
     )
+    from workflows.approving import by_rule, longest_downtime
+    from workflows.deadlines import CalledBack
     from workflows.deciding import approval_facts, ticket_of
+    from workflows.holding import overruns_at, windows_of
+    from workflows.prediction import START
+    from workflows.probation import Probation
+    from workflows.retiring import retire
+    from workflows.smoke_testing import SmokeTesting
     from workflows.stepping import StepFailed, heard, order
     from workflows.telling import open_codes
-    from workflows.timing import FINAL_TRIES, REPAIRS, STOP_TRYING
+    from workflows.timing import FINAL_TRIES, OVERRUNS, REPAIRS, STOP_TRYING
 
 if TYPE_CHECKING:
     from workflows.story import Story
@@ -41,6 +50,7 @@ class CuttingOver:
 
     def __init__(self, story: "Story") -> None:
         self._story = story
+        self._smoke = SmokeTesting(story)
 
     async def cut_over(self) -> bool:
         """Power off, copy the rest, prove, start.
@@ -56,28 +66,122 @@ class CuttingOver:
         story = self._story
         depth = len(story.state.undo)
         story.enter(Phase.CUTOVER)
+        self._mind_the_window()
         try:
             await self._facts_still_hold()
+            story.forget_expired()
             if story.state.approved is None:  # taken back in the meantime
                 story.enter(Phase.AWAITING_APPROVAL)
                 return False
             await self._power_off()
             await self._final_pass()
             await self._prove_and_start()
+        except CalledBack as back:
+            story.deadlines.stop_all()
+            await story.undo_down_to(depth)
+            await self._try_again_later(back)
+            return False
         except StepFailed as failure:
             if not failure.asks or story.state.started_at is not None:
                 raise
             # What a human must mend is mended with the source running (SAFETY 21).
+            story.deadlines.stop_all()
             await story.undo_down_to(depth)
-            story.set(approved=None, power_off_began=False, powered_off_at=None)
-            story.set(final_freeze=None, snapshot=None, proofs_sent=())
+            self._as_before()
+            if failure.code == "source.shutdown_timeout" and workflow.patched("late-shutdown"):
+                await self._until_it_goes_off(failure)
+                return False
+            story.set(approved=None, approvals=())
             await story.park(failure)
             story.enter(Phase.AWAITING_APPROVAL)
             return False
+        finally:
+            story.deadlines.stop_all()
         return True
 
-    async def _facts_still_hold(self) -> None:
-        """The VM is still the one that was approved."""
+    async def _until_it_goes_off(self, failure: StepFailed) -> None:
+        """A guest that goes off late, or that is shut down by hand as the human was told, is what the yes was for.
+
+        Where the yes counts no more by then, or may not be used now, the source is powered on again: nobody wants
+        it off. A retry means that it shall run on; the next cutover then takes a new yes.
+        """
+        story = self._story
+        depth = len(story.state.undo)
+        story.will_undo(UndoStep.POWER_ON_SOURCE)  # for a cancel in the very moment
+        off = order("source_goes_off", SourceOrder(errand=story.errand), bool, summary="does it shut down after all?")
+        try:
+            await story.park(failure, or_when=off.done)
+        finally:
+            if not off.done():
+                off.cancel()
+        try:
+            gone = await heard(off)
+        except StepFailed:
+            gone = False
+        story.forget_expired()
+        taken = gone and story.syncing.ready()
+        if not taken:
+            story.set(approved=None, approvals=())
+        if gone and not taken:
+            await story.undo_down_to(depth)
+        story.set(undo=story.state.undo[:depth])
+        story.enter(Phase.AWAITING_APPROVAL)
+
+    def _as_before(self) -> None:
+        self._story.set(power_off_began=False, powered_off_at=None)
+        self._story.set(final_freeze=None, snapshot=None, proofs_sent=())
+
+    def _mind_the_window(self) -> None:
+        """When it closes before the start, the source comes back by itself (SAFETY 17)."""
+        story = self._story
+        window = story.state.window
+        if windows_of(story.state, story.request) and window is not None:
+            story.deadlines.set(
+                window.closes, "cutover.window_closed", f"the window closed at {window.closes:%H:%M} UTC"
+            )
+
+    def _mind_the_downtime(self, rest: timedelta) -> None:
+        """When it is longer than it may be, the source comes back by itself.
+
+        Args:
+            rest: what must still come after what is under way.
+        """
+        story = self._story
+        state, request = story.state, story.request
+        if state.powered_off_at is None or not state.was_on:
+            return
+        # Where somebody named a bound there is no older history.
+        # What is copied while it is off has no prediction to speak of, so only such a bound counts for it.
+        named = longest_downtime(state, request) is not None
+        watch_budget = not named and story.preflight.warm and workflow.patched("overrun")
+        at = overruns_at(state, request, state.powered_off_at, rest, watch_budget=watch_budget)
+        if at is not None:
+            off = f"{state.powered_off_at:%H:%M:%S} UTC"
+            story.deadlines.set(at, "cutover.overran", f"the source was off since {off}, and there was more to come")
+
+    async def _try_again_later(self, back: CalledBack) -> None:
+        """The yes still counts: for the next window, or for the next time that the prediction fits."""
+        story = self._story
+        if back.code == "cutover.overran" and story.state.snapshot is not None:
+            story.set(proof_overran=True)
+        self._as_before()
+        story.decide(by_rule(story.state, "called-back", workflow.now(), f"{back.code}: {back.message}"), approved=None)
+        story.set(
+            last_message=f"{back.code}: {back.message}; the source is on again", pass_due=True, sync_requested=True
+        )
+        if back.code == "cutover.overran":
+            story.set(overruns=story.state.overruns + 1)
+            if story.state.overruns >= OVERRUNS:
+                story.set(approved=None, approvals=(), overruns=0)
+                await story.park(StepFailed(back.code, f"{OVERRUNS} times: {back.message}"))
+        story.enter(Phase.AWAITING_APPROVAL)
+
+    async def _facts_still_hold(self, *, off: bool = False) -> None:
+        """The VM is still the one that was approved, and so is where it goes.
+
+        Args:
+            off: it must be off.
+        """
         story = self._story
         request = story.request
         seen = await story.hear(
@@ -91,9 +195,16 @@ class CuttingOver:
             )
         )
         machine = seen.machine
-        approved = story.preflight.model_copy(update={"machine": machine})
-        if ticket_of(approval_facts(approved, open_codes(story.state))) != story.state.approval_ticket:
-            raise StepFailed("vm.changed", f"{machine.name} is no longer as it was when its shell was made")
+        if off and machine.power is not Power.OFF:
+            raise StepFailed("vsphere.powered_on_again", f"{machine.name} is {machine.power.value}")
+        now = story.preflight.model_copy(
+            update={"machine": machine, "sr_uuid": seen.sr_uuid, "sr_name": seen.sr_name, "networks": seen.networks}
+        )
+        if ticket_of(approval_facts(now, open_codes(story.state))) != story.state.approval_ticket:
+            before = set(approval_facts(story.preflight, ()))
+            new = [each for each in approval_facts(now, ()) if each not in before]
+            told = f": {'; '.join(new)}" if new else ""
+            raise StepFailed("vm.changed", f"{machine.name} is no longer as it was when its shell was made{told}")
 
     async def _power_off(self) -> None:
         story = self._story
@@ -123,6 +234,7 @@ class CuttingOver:
                     policy=request.power_off,
                     patience=request.power_off_patience,
                     epoch=story.state.epoch,
+                    deadline=request.power_off_deadline,
                 ),
                 PoweredOff,
                 summary=f"power off the source ({request.power_off})",
@@ -138,9 +250,12 @@ class CuttingOver:
 
     async def _final_pass(self) -> None:
         story = self._story
+        prediction = story.predict()
+        self._mind_the_downtime(timedelta(seconds=START) + prediction.proving)
         for _ in range(FINAL_TRIES):
             story.stop_if_asked()
             if await story.syncing.sync_pass(final=True):
+                self._mind_the_downtime(timedelta(0))
                 return
         story.stop_if_asked()
         raise StepFailed("vsphere.freeze_void", "the freeze of the final pass did not hold, several times")
@@ -166,7 +281,10 @@ class CuttingOver:
                 raise StepFailed("verify.target_differs", _told(different))
             story.set(repaired=(*story.state.repaired, *different))
             await self._final_pass()  # the proof noted what differs as owed
+        if workflow.patched("facts-before-start"):
+            await self._facts_still_hold(off=True)
         story.stop_if_asked()
+        story.deadlines.leave_room_for(timedelta(seconds=START))
         starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
         await story.hear(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
         story.stop_if_asked()
@@ -176,6 +294,7 @@ class CuttingOver:
         if not starts:
             return  # it was off and stays off; anyone may start it from here on
         # From here on an unknown outcome counts as started (SAFETY 17): the time is set before the call.
+        story.deadlines.stop_all()
         story.set(started_at=workflow.now())
         story.enter(Phase.START)
         while True:
@@ -237,6 +356,8 @@ class CuttingOver:
         different = [proof for proof in self._story.state.proofs_source if not proof.holds]
         if different:
             await self._story.park(StepFailed("verify.source_differs", _told(different)))
+            if self._story.retry_said.from_phase == "proof":
+                self._story.set(proofs_source=())
 
     async def _proofs(self, name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
         return await self._all(name, orders, ProofReport)
@@ -246,9 +367,7 @@ class CuttingOver:
         handles = [
             order(name, said, answer, summary=f"{name.replace('_', ' ')} {said.target_disk.slot}") for said in orders
         ]
-        await workflow.wait_condition(
-            lambda: all(handle.done() for handle in handles) or story.rollback_asked or story.cancel_asked
-        )
+        await workflow.wait_condition(lambda: all(handle.done() for handle in handles) or story.must_stop)
         for handle in handles:
             if not handle.done():
                 handle.cancel()
@@ -265,21 +384,28 @@ class CuttingOver:
         return tuple(proofs)
 
     async def prove_and_finish(self) -> None:
-        """After the start: the proofs that are still due, then leave."""
+        """After the start: the smoke test, the proofs that are still due, then leave."""
         story = self._story
+        await self._smoke.after_start()
         with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
             await story.drop_bases()
-        while not story.state.proofs_sent:
-            await self._or_park(self._prove_sent_at_last)
-        different = [proof for proof in story.state.proofs_sent if not proof.holds]
-        if different:
+        while True:
+            while not story.state.proofs_sent:
+                await self._or_park(self._prove_sent_at_last)
+            different = [proof for proof in story.state.proofs_sent if not proof.holds]
+            if not different:
+                break
             await story.park(StepFailed("verify.target_differs", _told(different)))
+            if story.retry_said.from_phase != "proof":
+                break
+            story.set(proofs_sent=())
         if story.state.proofs_source:  # by the same reading of the source
             await self._park_if_source_differs()
         while not story.state.proofs_source:
             await self._or_park(self._prove_source)
         story.stop_if_asked()
-        await self.leave()
+        await Probation(story, self._smoke).endured()
+        await self.leave(retires=True)
 
     async def _prove_sent_at_last(self) -> None:
         """After the start; by the pool's own checksum where it serves no export."""
@@ -311,16 +437,19 @@ class CuttingOver:
         except StepFailed as failure:
             await self._story.park(failure)
 
-    async def leave(self) -> None:
+    async def leave(self, *, retires: bool = False) -> None:
         """Nothing of ours stays on the source or the pool; the way back stays: the source is off and whole."""
         story = self._story
         story.set(leaving=True)  # a rollback is refused from here on: better than a yes that nobody obeys
+        await self._smoke.look()
+        if retires:
+            await retire(story)
         said = SourceOrder(errand=story.errand)
         if story.state.switched_tracking_on:
             await story.insist("change_tracking_off", said, _STORED)
         await story.insist("finish_target", self._ref(), _STORED)
         await story.insist("release_source", said, _STORED)
-        notes = ["the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
+        notes = [*story.state.notes, "the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
         journals = [each for each in (story.state.overrides, story.state.fence) if each]
         changed = ", ".join(f"{name}: {change}" for each in journals for name, change in sorted(each.changes.items()))
         if changed:

@@ -17,10 +17,11 @@ UNKNOWN_RATE = 100 << 20
 @dataclass(frozen=True)
 class Prediction:
     """``proof``: what of the target is read back before it is started, since the budget allows no more; None: nothing,
-    it is read back after the start."""
+    it is read back after the start. ``proving``: that part of the downtime."""
 
     downtime: timedelta
     proof: ProofPart | None
+    proving: timedelta = timedelta(0)
 
 
 def predict(
@@ -48,14 +49,19 @@ def predict(
     if raw:
         proof += raw / (rate or UNKNOWN_RATE)
     if base + proof <= budget.total_seconds():
-        return Prediction(timedelta(seconds=base + proof), "whole")
+        return Prediction(timedelta(seconds=base + proof), "whole", timedelta(seconds=proof))
     # Whatever came since the whole disk was read back is like two of the last pass, the final one among them.
     since = last
     if difference:
         since = min(proof, _rewritten(whole) / rate) if rate > 0 else 0.0
     if read_back and base + since <= budget.total_seconds():
-        return Prediction(timedelta(seconds=base + since), "since")
+        return Prediction(timedelta(seconds=base + since), "since", timedelta(seconds=since))
     return Prediction(timedelta(seconds=base), None)
+
+
+def after_the_start(prediction: Prediction) -> Prediction:
+    """The same, with nothing read back within the downtime."""
+    return Prediction(prediction.downtime - prediction.proving, None)
 
 
 def _rewritten(passes: list[PassSummary]) -> int:

@@ -5,6 +5,7 @@ proofs, rollback); the state that all of them change is one contract, so that co
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from contracts.machine import Power
-    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Undo, UndoStep
+    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Retry, Undo, UndoStep
     from contracts.names import Attribute, Phase
     from contracts.steps import (
         VHD_MOST,
@@ -29,12 +30,16 @@ with workflow.unsafe.imports_passed_through():
         SourceOrder,
         UnfenceOrder,
     )
+    from workflows.approving import expired, longest_downtime
     from workflows.cutting_over import CuttingOver
+    from workflows.deadlines import CalledBack, Deadlines
     from workflows.deciding import approval_facts, ticket_of
-    from workflows.prediction import Prediction, predict
+    from workflows.prediction import Prediction, after_the_start, predict
+    from workflows.recording import Recording
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, open_codes, report_of, status_of
+    from workflows.test_copying import TestCopying
 
 Result = TypeVar("Result")
 
@@ -66,17 +71,25 @@ class Story:
         self.state = request.state or MigrationState()
         self.cancel_asked = False
         self.retry_asked = False
+        self.retry_said = Retry()
         self.rollback_asked = False
         self.next_pass_at: datetime | None = None
         self.report: Report | None = None
+        self.record = Recording(self)
+        self.called_back: CalledBack | None = None
+        self.deadlines = Deadlines(self)
         self.syncing = Syncing(self)
         self._cutting_over = CuttingOver(self)
 
     async def told(self) -> Report | GoOn:
         """The whole story."""
+        self.record.begin()
         try:
             if self.state.errand is None:
                 await self._prepare()
+            if self.request.test_copy:
+                await TestCopying(self).made()
+                return await self._over("test-copy", Phase.TEST_COPY)
             while True:
                 if not await self.syncing.until_cutover():
                     return GoOn()
@@ -89,21 +102,26 @@ class Story:
             if self.state.started_at is None:  # after the start nothing is undone by itself (SAFETY 17)
                 await self.undo_down_to(0)
             return await self._fail(failure)
-        return self._over("done", Phase.DONE)
+        return await self._over("done", Phase.DONE)
 
     # -- preflight and shell
 
     async def _prepare(self) -> None:
         info = workflow.info()
         request = self.request
+        adopted = request.adopt
         errand = Errand(
-            migration=info.first_execution_run_id,
+            migration=adopted.migration if adopted else info.first_execution_run_id,
             workflow=info.workflow_id,
             source=request.source,
             target=request.target,
             vm=request.vm,
         )
         self.set(errand=errand)
+        if adopted:
+            # Whatever a step of the ended run still has in its hands is refused (SAFETY 14).
+            self.set(epoch=adopted.epoch + 1, pass_no=adopted.pass_no)
+            self.set(distrust="nobody watched the source since the migration ended")
         self.enter(Phase.PREFLIGHT)
         found = await self.step(
             "preflight",
@@ -127,10 +145,13 @@ class Story:
             if len(blockers) == 1:
                 raise StepFailed(blockers[0].code, blockers[0].message)
             raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
+        if adopted:
+            errand = self._adopt(errand, found, adopted.store_id)
         self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
         self.enter(Phase.SHELL)
         self.will_undo(UndoStep.RELEASE_SOURCE)
-        await self.step("claim_source", SourceOrder(errand=errand), type(None), summary="owner mark on the source")
+        claim = SourceOrder(errand=errand, epoch=self.state.epoch)
+        await self.step("claim_source", claim, type(None), summary="owner mark on the source")
         self.will_undo(UndoStep.REMOVE_SHELL)
         shell = await self.step(
             "make_shell",
@@ -140,6 +161,8 @@ class Story:
                 sr_uuid=found.sr_uuid,
                 networks=found.networks,
                 template=found.template,
+                test_copy=request.test_copy,
+                epoch=self.state.epoch,
             ),
             Shell,
             summary=f"shell on {found.pool}",
@@ -154,6 +177,20 @@ class Story:
                 "change_tracking_on", SourceOrder(errand=errand), bool, summary="change tracking on"
             )
             self.set(switched_tracking_on=was_off)
+
+    def _adopt(self, errand: Errand, found: Preflight, store_id: str) -> Errand:
+        """An ended migration's VDIs and journals: only when it let go of its VM, and where its store is.
+
+        Raises:
+            StepFailed: ``vm.already_migrating`` when the VM bears a mark, be it this migration's: it has not ended.
+        """
+        if found.machine.owner is not None:
+            raise StepFailed(
+                "vm.already_migrating", f"{found.machine.name} bears the mark of {found.machine.owner.workflow}"
+            )
+        errand = errand.model_copy(update={"store_id": store_id})  # another store is refused (SAFETY 6)
+        self.set(errand=errand)
+        return errand
 
     # -- what all chapters use
 
@@ -171,10 +208,13 @@ class Story:
         raw = sum(disk.capacity for disk in self.shell.disks if disk.capacity > VHD_MOST)
         if raw and not workflow.patched("read-back-raw"):
             raw = 0
-        return predict(
-            state.passes, state.bytes_allocated, self.request.downtime_budget,
+        most = longest_downtime(state, self.request)
+        budget = self.request.downtime_budget if most is None else min(most, self.request.downtime_budget)
+        prediction = predict(
+            state.passes, state.bytes_allocated, budget,
             read_back=read_back, difference=bool(state.bases), raw=raw,
         )  # fmt: skip
+        return after_the_start(prediction) if state.proof_overran else prediction
 
     @property
     def bandwidth(self) -> str:
@@ -200,6 +240,7 @@ class Story:
     def enter(self, phase: Phase) -> None:
         """Begin a phase: search attributes and the UI's page change with it, and only then."""
         self.set(phase=phase)
+        self.record.phase(phase)
         self._show()
 
     def _show(self) -> None:
@@ -220,19 +261,45 @@ class Story:
     def decide(self, decision: Decision, *, approved: bool | None) -> None:
         """Record what a human said and what they saw (promise 8)."""
         self.set(decisions=(*self.state.decisions, decision)[-100:])
+        self.record.decision(decision)
         if approved is not None:
-            self.set(approved=decision if approved else None)
+            self.set(approved=decision if approved else None, approvals=(decision,) if approved else ())
+
+    def forget_expired(self) -> None:
+        """A yes that has expired counts no more."""
+        self.state = expired(self.state, workflow.now())
+
+    def hear_retry(self, said: object) -> None:
+        """Somebody says retry; what they say with it is looked at by who waits for it."""
+        self.retry_said = said if isinstance(said, Retry) else Retry()
+        self.retry_asked = True
+        if self.retry_said.from_phase == "initial-sync":
+            self.set(distrust=f"{self.retry_said.who or 'somebody'} asked for a comparison of all")
+        if self.retry_said.accept:
+            decision = Decision(
+                decision=f"accepted {self.state.needs_human}", who=self.retry_said.who, at=workflow.now(),
+                note=self.retry_said.note, phase=self.state.phase, passes=len(self.state.passes),
+            )  # fmt: skip
+            self.decide(decision, approved=None)
 
     def stop_if_asked(self) -> None:
         """Where a cancel or a rollback may be obeyed.
 
         Raises:
             Ended: somebody asked.
+            CalledBack: a clock rang before the start.
         """
         if self.rollback_asked:
             raise Ended(Phase.ROLLED_BACK, "migration.rolled_back")
         if self.cancel_asked:
             raise Ended(Phase.CANCELLED, "migration.cancelled")
+        if self.called_back is not None:
+            raise self.called_back
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether what is under way is to be called off."""
+        return self.cancel_asked or self.rollback_asked or self.called_back is not None
 
     async def step(self, name: str, said: Any, answer: type[Result], *, summary: str = "") -> Result:
         """One activity. What only a human can mend is waited for, where nothing is frozen.
@@ -259,7 +326,7 @@ class Story:
             Ended: it was called off.
             StepFailed: it failed.
         """
-        await workflow.wait_condition(lambda: handle.done() or self.cancel_asked or self.rollback_asked)
+        await workflow.wait_condition(lambda: handle.done() or self.must_stop)
         if not handle.done():
             handle.cancel()
         try:
@@ -269,23 +336,34 @@ class Story:
                 self.stop_if_asked()
             raise
 
-    async def park(self, failure: StepFailed, *, may_stop: bool = True) -> None:
+    async def park(
+        self, failure: StepFailed, *, may_stop: bool = True, or_when: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait until a human says retry (SAFETY 21). The source is thawed and runs, but in a way back.
+
+        Args:
+            or_when: or until then.
 
         Raises:
             Ended: they cancelled instead.
         """
         self.retry_asked = False
         self.set(needs_human=failure.code, needs_human_message=failure.message)
+        self.record.parked(failure.code, failure.message)
         self._show()
         await workflow.wait_condition(
-            lambda: self.retry_asked or (may_stop and (self.cancel_asked or self.rollback_asked))
+            lambda: self.retry_asked or or_when() or (may_stop and (self.cancel_asked or self.rollback_asked))
         )
         self.retry_asked = False
         self.set(needs_human="", needs_human_message="")
         self._show()
         if may_stop:
             self.stop_if_asked()
+
+    def tell_human(self, code: str, message: str) -> None:
+        """What a human should see to, while all goes on; empty: nothing any more."""
+        self.set(needs_human=code, needs_human_message=message)
+        self._show()
 
     async def insist(
         self, name: str, said: Any, answer: type[Result], *, summary: str = "", give_up_after: timedelta | None = None
@@ -366,6 +444,9 @@ class Story:
             case UndoStep.DROP_BASES:
                 await heard(order("drop_bases", said, type(None)))
                 self.set(bases={})
+            case UndoStep.DROP_TEST:
+                await heard(order("drop_test", self.syncing.testing.order_of(self.state.tests), type(None)))
+                self.set(test_boot=None)
             case UndoStep.BLOCK_TARGET:
                 await self._cutting_over.block_target()
 
@@ -381,21 +462,23 @@ class Story:
             if self.state.started_at is not None:
                 await self._cutting_over.stop_target()
             await self.undo_down_to(0)
-            return self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
+            return await self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
         if self.state.started_at is None:
             await self.undo_down_to(0)
-            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
+            await self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
         else:
             await self._cutting_over.leave()
-            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it after the target was started")
+            message = "somebody cancelled it after the target was started"
+            await self._over("cancelled", Phase.CANCELLED, end.code, message)
         raise asyncio.CancelledError
 
     async def _fail(self, failure: StepFailed) -> Report:
-        report = self._over("failed", Phase.FAILED, failure.code, failure.message)
+        report = await self._over("failed", Phase.FAILED, failure.code, failure.message)
         raise ApplicationError(failure.message, report, type=failure.code, non_retryable=True)
 
-    def _over(self, outcome: str, phase: Phase, code: str = "", message: str = "") -> Report:
+    async def _over(self, outcome: str, phase: Phase, code: str = "", message: str = "") -> Report:
         self.set(last_message=f"{code}: {message}" if code else "")
         self.enter(phase)
-        self.report = report_of(self.request, self.state, outcome, code, message)
-        return self.report
+        self.report = report = self.record.ended(report_of(self.request, self.state, outcome, code, message))
+        await self.record.written()
+        return report

@@ -12,6 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.migration import Decision, PassSummary, UndoStep
     from contracts.names import Phase
     from contracts.steps import (
+        CalendarAnswer,
+        CalendarOrder,
         CopyOrder,
         CopyReport,
         Freeze,
@@ -20,9 +22,13 @@ with workflow.unsafe.imports_passed_through():
         SealReport,
         ShellDisk,
     )
+    from workflows.approving import expires_next
+    from workflows.deciding import refused
+    from workflows.holding import HOLDS, calendar_is_due, hold, windows_of
     from workflows.reading_back import ReadingBack
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.telling import proof_told
+    from workflows.test_booting import TestBooting
     from workflows.timing import PASSES_PER_RUN
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ class Syncing:
     def __init__(self, story: "Story") -> None:
         self._story = story
         self._reading_back = ReadingBack(story, self)
+        self.testing = TestBooting(story)
 
     async def until_cutover(self) -> bool:
         """Passes until somebody approves: True; or until a new run is due: False.
@@ -47,30 +54,43 @@ class Syncing:
             await self._until_complete()
             story.set(initial_done=True)
         self.foresee()
-        while not self._may_cut_over():
+        while not await self._may_cut_over():
             story.stop_if_asked()  # before a new run, which would not know of it (SAFETY 20)
             if self._new_run_is_due():
                 return False
             await self._reading_back.between()
+            await self.testing.if_asked()
             await self._wait_for_next_pass()
-            if self._may_cut_over() or story.state.paused:
+            if await self._may_cut_over() or story.state.paused or story.state.test_boot:
                 continue
             if story.preflight.warm:
                 await self._until_complete()
+                story.set(pass_due=False)
                 self.foresee()
         return True
+
+    async def copy_whole(self, *, final: bool) -> None:
+        """Passes until one is complete: where nobody waits for a cutover.
+
+        Raises:
+            StepFailed, Ended.
+        """
+        await self._until_complete(final=final)
 
     def _new_run_is_due(self) -> bool:
         state = self._story.state
         return state.passes_this_run >= PASSES_PER_RUN or workflow.info().is_continue_as_new_suggested()
 
-    def _may_cut_over(self) -> bool:
+    async def _may_cut_over(self) -> bool:
+        """Whether it is approved, and nothing holds it."""
         story = self._story
+        if calendar_is_due(story.state, story.request, workflow.now()):
+            await self._look_at_the_calendar()
+        story.forget_expired()
         state, request = story.state, story.request
         if state.paused:
             return False
-        refused = bool(state.decisions) and state.decisions[-1].decision == "rejected"  # a human's no outranks `auto`
-        if request.approval == "auto" and state.approved is None and not refused:
+        if request.approval == "auto" and state.approved is None and not refused(state.decisions):
             fits = state.predicted_downtime_s is not None and (
                 state.predicted_downtime_s <= request.downtime_budget.total_seconds()
             )
@@ -88,7 +108,39 @@ class Syncing:
                     ),
                     approved=True,
                 )
-        return story.state.approved is not None and story.state.initial_done | (not story.preflight.warm)
+        self._tell_what_holds()
+        return self.ready()
+
+    def ready(self) -> bool:
+        """Approved, held by nothing, and no pass that must come first."""
+        story = self._story
+        state = story.state
+        if state.approved is None or not state.initial_done | (not story.preflight.warm):
+            return False
+        if state.pass_due and story.preflight.warm:
+            return False
+        return hold(state, story.request, workflow.now()) is None
+
+    async def _look_at_the_calendar(self) -> None:
+        story = self._story
+        windows = windows_of(story.state, story.request)
+        said = CalendarOrder(windows=windows, after=workflow.now())
+        answer = await story.hear(order("next_window", said, CalendarAnswer, summary="which window is next?"))
+        if windows == windows_of(story.state, story.request):  # else somebody set others meanwhile
+            story.set(window=answer.window, no_window_left=answer.window is None)
+
+    def _tell_what_holds(self) -> None:
+        """What a human should see to is told as such, though passes go on."""
+        story = self._story
+        found = hold(story.state, story.request, workflow.now())
+        if found is not None and story.state.approved is None and found.code != "cutover.no_window":
+            found = None
+        code, message = (found.code, found.message) if found is not None else ("", "")
+        story.set(held=message)
+        if code != story.state.needs_human and (code or story.state.needs_human in HOLDS):
+            story.tell_human(code, message)
+        elif code:
+            story.set(needs_human_message=message)
 
     def foresee(self) -> None:
         """Predict the downtime, and tell whether it is time to ask."""
@@ -119,6 +171,7 @@ class Syncing:
         interval = timedelta(0) if hurry else request.delta_interval
         if not story.preflight.warm:
             interval = timedelta(days=3650)  # nothing to copy while it runs: only a human's word ends the wait
+        interval = min(interval, self._until_something_is_due(interval))
         if not state.paused and not state.sync_requested and interval > timedelta(0):
             story.next_pass_at = workflow.now() + interval
             with contextlib.suppress(TimeoutError):
@@ -133,6 +186,13 @@ class Syncing:
         story.set(sync_requested=False)
         story.stop_if_asked()
 
+    def _until_something_is_due(self, most: timedelta) -> timedelta:
+        """Until a window opens or closes for a cutover that waits for it, or a yes expires."""
+        story, now = self._story, workflow.now()
+        held = hold(story.state, story.request, now) if story.state.approved is not None else None
+        moments = [held.until if held is not None else None, expires_next(story.state)]
+        return min((moment - now for moment in moments if moment is not None and moment > now), default=most)
+
     async def _until_resumed(self) -> None:
         story = self._story
         await workflow.wait_condition(lambda: not story.state.paused or story.cancel_asked or story.rollback_asked)
@@ -140,9 +200,12 @@ class Syncing:
     def wanted(self) -> bool:
         """Whether somebody wants something that the waiting between passes gives way to."""
         story = self._story
-        return bool(story.state.sync_requested or story.state.approved or story.cancel_asked or story.rollback_asked)
+        state = story.state
+        if state.sync_requested or state.test_boot or story.cancel_asked or story.rollback_asked:
+            return True
+        return self.ready() or calendar_is_due(state, story.request, workflow.now())
 
-    async def _until_complete(self) -> None:
+    async def _until_complete(self, *, final: bool = False) -> None:
         """One pass, and further ones for what was cut or void, until nothing is owed or somebody pauses it."""
         story = self._story
         while True:
@@ -151,7 +214,7 @@ class Syncing:
                 await self._until_resumed()
                 continue
             try:
-                complete = await self.sync_pass()
+                complete = await self.sync_pass(final=final)
             except StepFailed as failure:
                 if not failure.asks:
                     raise
@@ -223,7 +286,7 @@ class Syncing:
 
     def _stopped(self, final: bool) -> bool:
         story = self._story
-        return story.cancel_asked or story.rollback_asked or (story.state.paused and not final)
+        return story.must_stop or (story.state.paused and not final)
 
     async def _copy_some(
         self, freeze: Freeze, disks: list[ShellDisk], reports: dict[str, CopyReport], *, final: bool
@@ -270,6 +333,7 @@ class Syncing:
                 segment_bytes=story.request.segment_bytes,
                 bandwidth=story.bandwidth,
                 host=story.preflight.machine.host,
+                distrust=story.state.distrust,
             ),
             CopyReport,
             summary=f"copy {disk.slot}, pass {freeze.pass_no}",
@@ -278,6 +342,9 @@ class Syncing:
     def _count(self, number: int, copies: list[CopyReport], seconds: float, complete: bool, sealed: SealReport) -> None:
         story = self._story
         kinds = {copy.kind for copy in copies if copy.disk_id}
+        told = {copy.disk_id for copy in copies if copy.kind != "delta"}
+        if story.state.distrust and told >= {disk.disk_id for disk in story.shell.disks}:
+            story.set(distrust="")  # whatever of it is not done is owed, or to be compared: the journal knows
         summary = PassSummary(
             pass_no=number,
             kind=next(kind for kind in ("full", "compare", "initial", "delta") if kind in kinds or kind == "delta"),
@@ -290,6 +357,7 @@ class Syncing:
             reason=sealed.reason or "; ".join(sorted({copy.reason for copy in copies if copy.reason})),
             **self._read_by(copies),
         )
+        story.record.passed(summary)
         allocated = story.state.bytes_allocated
         if summary.kind == "initial":
             allocated = max(allocated, summary.bytes_planned)

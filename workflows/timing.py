@@ -24,6 +24,12 @@ REPAIRS = 2
 FINAL_TRIES = 3
 """A final pass whose freeze did not hold is made again that often before the cutover is undone."""
 
+OVERRUN = 1.5
+"""A downtime may take so many times its budget before it is cut short: to undo a cutover that is nearly through costs
+more downtime than to end it."""
+OVERRUNS = 3
+"""So many cutovers that took too long, and a human is asked: the guest writes more at its end than was foreseen."""
+
 PASSES_PER_RUN = 50
 """Continue-as-new after as many, whatever the server suggests: a run's history stays small (SAFETY 20)."""
 
@@ -54,6 +60,7 @@ TIMINGS: dict[str, Timing] = {
     "seal": _CONSOLIDATION,
     "thaw": _CONSOLIDATION,
     "power_off_source": Timing(timedelta(days=1)),
+    "source_goes_off": Timing(timedelta(days=365)),
     "power_on_source": _LOOK,
     "fence_source": _LOOK,
     "unfence_source": _LOOK,
@@ -75,5 +82,19 @@ TIMINGS: dict[str, Timing] = {
     "prove_target": _BYTES,
     "prove_source": _BYTES,
     "prove_by_checksum": _BYTES,
+    "append_record": _LOOK,
+    "read_record": Timing(timedelta(minutes=2)),
+    "find_leftovers": _LOOK,
+    "remove_leftover": _CONSOLIDATION,
+    "next_window": Timing(timedelta(minutes=1), beats=False),
+    "smoke_target": Timing(timedelta(days=1)),
+    "make_test": Timing(timedelta(hours=1)),
+    "start_test": Timing(timedelta(hours=1)),
+    "drop_test": Timing(timedelta(hours=1)),
+    "move_disks": Timing(timedelta(days=7)),
+    "see_source_off": _LOOK,
+    "retire_source": _LOOK,
+    "remove_source": _LOOK,
+    "reboot_target": Timing(timedelta(hours=1)),
     "inspect": Timing(timedelta(minutes=2)),
 }

@@ -5,8 +5,10 @@ from typing import Any
 
 from pyVmomi import vim
 
+from contracts.after import RemoveOrder, Retired, RetireOrder
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
+from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
@@ -14,10 +16,12 @@ from platforms.vsphere import (
     fencing,
     freezing,
     inventory,
+    leftovers,
     licence,
     marks,
     overrides,
     power,
+    retiring,
     room,
     snapshots,
     tags,
@@ -109,6 +113,16 @@ class VsphereSource:
         """See the protocol."""
         marks.raise_epoch(self.session, self._find(machine_id), mark)
 
+    # -- what dead migrations left
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """See the protocol."""
+        return leftovers.leftovers(self.session, self.name, self._find(subject) if subject else None)
+
+    def remove_leftover(self, found: Found) -> None:
+        """See the protocol."""
+        leftovers.remove(self.session, self._find(found.subject), found)
+
     # -- change tracking
 
     def change_tracking_on(self, machine_id: str) -> bool:
@@ -177,6 +191,17 @@ class VsphereSource:
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""
         fencing.unfence(self.session, self._find(machine_id), journal, mark)
+
+    # -- when it is migrated
+
+    def retire(self, machine_id: str, order: RetireOrder) -> Retired:
+        """See the protocol."""
+        return Retired(name=retiring.retire(self.session, self._find(machine_id), order))
+
+    def remove(self, machine_id: str, order: RemoveOrder) -> None:
+        """See the protocol."""
+        vm = self._find(machine_id)
+        retiring.remove(self.session, vm, order.errand.migration, order.confirmed, order.disk_ids)
 
     def _find(self, machine_id: str) -> Located:
         with self._lock:

@@ -94,7 +94,7 @@ class Machine:
 
     def path(self, number: int, file: str) -> str:
         """``[datastore] folder/file``."""
-        return f"[{self.said.disks[number].datastore}] {self.name}/{file}"
+        return f"[{self.said.disks[number].datastore}] {self.said.name}/{file}"
 
     def controller_key(self, number: int) -> int:
         """The key of a disk's controller."""

@@ -1,5 +1,6 @@
 """The methods of a VirtualMachine and its snapshots: what they refuse, and what they do."""
 
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ from pyVmomi import vim
 
 from simulators.vsphere import soap
 from simulators.vsphere.machine import Machine, Snapshot, invalid_argument
+from simulators.vsphere.naming import check_change, check_name
 from simulators.vsphere.tracking import GRAIN
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ PRIVILEGES = {
     "PowerOffVM_Task": "VirtualMachine.Interact.PowerOff",
     "ShutdownGuest": "VirtualMachine.Interact.PowerOff",
     "ReconfigVM_Task": "VirtualMachine.Config.AdvancedConfig",
+    "Destroy_Task": "VirtualMachine.Inventory.Delete",
     "Rename_Task": "VirtualMachine.Config.Rename",
     "ExportVm": "VApp.Export",
     "ExportSnapshot": "VApp.Export",
@@ -239,6 +242,7 @@ class Methods:
                     raise soap.named_fault("NotSupported", "The operation is not supported on the object.")
                 if spec.changeVersion and spec.changeVersion != str(machine.config_version):
                     raise soap.named_fault("ConcurrentAccess", "the configuration was changed by somebody else")
+                check_change(machine, spec)
                 machine.config_version += 1
                 if spec.changeTrackingEnabled is not None:
                     if spec.changeTrackingEnabled and not machine.said.change_tracking_supported:
@@ -262,7 +266,24 @@ class Methods:
         return self._task("ReconfigVM_Task", machine, work)
 
     def _Rename_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
-        return self._task("Rename_Task", machine, lambda: setattr(machine, "name", said["newName"]))
+        def work() -> None:
+            check_name(machine, said["newName"])
+            machine.name = said["newName"]
+
+        return self._task("Rename_Task", machine, work)
+
+    def _Destroy_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
+        """The VM and its disks. One that runs is refused, and so is one that is exported."""
+        self._power_must_be(machine, "poweredOff")
+        self._not_leased(machine)
+
+        def work() -> None:
+            machine.close()
+            del self._world.machines[machine.moid]
+            for folder in {disk.folder for disk in machine.disks}:
+                shutil.rmtree(folder)
+
+        return self._task("Destroy_Task", machine, work, exclusive="destroy")
 
     def _MarkAsTemplate(self, machine: Machine, said: dict[str, Any], _: Any) -> None:
         if self._world.said.kind != "vcenter":

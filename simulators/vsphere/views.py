@@ -70,7 +70,7 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
         instanceUuid=machine.instance_uuid, template=machine.template, annotation=machine.annotation,
         firmware=said.firmware, changeTrackingEnabled=machine.tracked,
         bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=False),
-        files=vim.vm.FileInfo(vmPathName=f"[{home}] {machine.name}/{machine.name}.vmx"),
+        files=vim.vm.FileInfo(vmPathName=f"[{home}] {said.name}/{said.name}.vmx"),
         hardware=soap.complete(
             vim.vm.VirtualHardware(
                 numCPU=said.cpus, numCoresPerSocket=said.cores_per_socket, memoryMB=said.memory_mib, device=devices

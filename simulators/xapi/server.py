@@ -21,7 +21,14 @@ from simulators.authority import Authority
 from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Xcpng
-from simulators.xapi import checksum, class_session, class_vdi, class_vm  # noqa: F401  they register their messages
+from simulators.xapi import (  # noqa: F401  they register their messages
+    checksum,
+    class_network,
+    class_session,
+    class_vdi,
+    class_vm,
+    moving,
+)
 from simulators.xapi.database import Database
 from simulators.xapi.failure import AnswerLost, XapiFailure
 from simulators.xapi.left import lying_about

@@ -31,6 +31,13 @@ class PowerOff(StrEnum):
     HARD = "hard"
 
 
+class Retire(StrEnum):
+    """What becomes of the source in the end."""
+
+    RENAME = "rename"
+    NONE = "none"
+
+
 def start(
     words: Annotated[
         list[str],
@@ -58,6 +65,20 @@ def start(
     downtime_budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Downtime that is fine. [default: 5m]")
     ] = None,
+    max_downtime: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="No cutover that is predicted to take longer. [default: no bound]"),
+    ] = None,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHEN", help='When it may be: "Sat 22:00-02:00 Europe/Berlin"; repeatable. [default: always]'
+        ),
+    ] = None,
+    quorum: Annotated[int | None, typer.Option(help="Distinct people whose yes it takes. [default: 1]")] = None,
+    approval_expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a yes counts: 12h, 3d. [default: for ever]")
+    ] = None,
     max_passes: Annotated[int | None, typer.Option(help="Then ask (or cut over) anyway. [default: 10]")] = None,
     segment_bytes: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Data per PUT: 16MiB, 8GiB. [default: 8GiB]")
@@ -66,12 +87,43 @@ def start(
     power_off_patience: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long the guest may take. [default: 10m]")
     ] = None,
+    power_off_deadline: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a hard power-off may take. [default: 2m]")
+    ] = None,
     start_target: Annotated[
         bool | None,
         typer.Option("--start/--no-start", help="Start it on the target. [default: as the source is now]"),
     ] = None,
     bandwidth: Annotated[
         str | None, typer.Option(metavar="LIMIT", help='Bytes a second: 50M, or "08:00,50M 19:00,off". [default: off]')
+    ] = None,
+    smoke: Annotated[
+        bool | None,
+        typer.Option("--smoke", help="Test it after its start: it must run, and show what --smoke-… names."),
+    ] = None,
+    smoke_port: Annotated[
+        list[int] | None, typer.Option("--smoke-port", metavar="PORT", help="TCP port that must open; repeatable.")
+    ] = None,
+    smoke_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where. [default: what its guest tools tell]")
+    ] = None,
+    smoke_tools: Annotated[bool | None, typer.Option("--smoke-tools", help="Its guest tools must answer.")] = None,
+    smoke_within: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long its boot may take. [default: 10m]")
+    ] = None,
+    smoke_reboot: Annotated[
+        bool | None, typer.Option("--smoke-reboot", help="Then reboot it in order, and test it again.")
+    ] = None,
+    test_copy: Annotated[
+        bool | None,
+        typer.Option("--test-copy", help="A copy without cards, of one moment; the source is not stopped."),
+    ] = None,
+    probation: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Days in which `ferry rollback` still works: 14d. [default: none]"),
+    ] = None,
+    retire: Annotated[
+        Retire | None, typer.Option(help="The source in the end. [default: rename, after a probation; else none]")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is over, or needs a human (exit 5).")] = False,
     output: OutputAs = Output.TABLE,
@@ -84,6 +136,7 @@ def start(
       ferry start web01
       ferry start web01 --sr local-ext --network "VM Network=lan" --delta-interval 1h
       ferry start web01 --approval auto --wait -o json
+      ferry start web01 --window "Sat 22:00-02:00 Europe/Berlin" --quorum 2 --approval-expires 3d --max-downtime 10m
       ferry start host=vcenter.example user=ferry@vsphere.local vm=vm-42 sr=local-ext network=lan
 
     \b
@@ -102,13 +155,25 @@ def start(
         "approval": approval and approval.value,
         "delta_interval": delta_interval,
         "downtime_budget": downtime_budget,
+        "max_downtime": max_downtime,
+        "windows": window,
+        "quorum": quorum,
+        "approval_expires": approval_expires,
         "max_passes": max_passes,
         "segment_bytes": segment_bytes,
         "power_off": power_off and power_off.value,
         "power_off_patience": power_off_patience,
+        "power_off_deadline": power_off_deadline,
         "start_target": start_target,
         "bandwidth": bandwidth,
-    }
+        "test_copy": test_copy,
+        "probation": probation,
+        "retire": retire and retire.value,
+        "smoke": smoke_of(
+            smoke, ports=smoke_port, address=smoke_address, guest_tools=smoke_tools, within=smoke_within,
+            reboot=smoke_reboot,
+        ),
+    }  # fmt: skip
 
     from starter.beginning import request_of
     from starter.dialling import dial_with, goes_on
@@ -152,6 +217,12 @@ async def _start(client: "Client", request: "MigrateVmRequest", begun: list[str]
     put(started, output, lambda: handle.id)
     say(f"started; watch it with `ferry status {quote(request.vm)} --watch`")
     return 0
+
+
+def smoke_of(wanted: bool | None, **given: Any) -> dict[str, Any] | None:
+    """The request's ``smoke``: asked for by any of its words."""
+    named = {key: value for key, value in given.items() if value not in (None, [])}
+    return named if wanted or named else None
 
 
 def networks_of(pairs: list[str]) -> dict[str, str]:

@@ -77,20 +77,26 @@ def sync_now(
 def limit(
     vm: Vm,
     bandwidth: Annotated[
-        str, typer.Argument(metavar="LIMIT", help='50M, off, or by the clock: "08:00,50M 19:00,off".')
-    ],
+        str | None, typer.Argument(metavar="LIMIT", help='50M, off, or by the clock: "08:00,50M 19:00,off".')
+    ] = None,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHEN", help='When the cutover may be, in place of what was said; repeatable; or "off".'),
+    ] = None,
     who: Who = None,
     source: Source = None,
     output: OutputAs = Output.TABLE,
     config: Config = None,
 ) -> None:
     """Copy this VM no faster than that, from the next second on: bytes a second, K, M and G as powers of 1024.
+    With --window: when its cutover may be, from now on.
 
     \b
     Examples:
       ferry limit web01 50M
       ferry limit web01 off
       ferry limit web01 "Mon-08:00,20M Fri-19:00,off"
+      ferry limit web01 --window "Sat 22:00-02:00 Europe/Berlin"
 
     The clock is the worker's. The limit also holds in the cutover: a slow final pass is a long downtime.
     """
@@ -98,7 +104,8 @@ def limit(
     from starter.sending import speaker
 
     try:
-        said = SetLimits(who=speaker(who), bandwidth=bandwidth)
+        windows = [] if window == ["off"] else window
+        said = SetLimits.model_validate({"who": speaker(who), "bandwidth": bandwidth, "windows": windows})
     except ValueError as error:
         told = str(error).splitlines()[2].strip().removeprefix("Value error, ").partition(" [type=")[0]
         raise FerryError("request.invalid", told) from None

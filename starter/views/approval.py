@@ -1,10 +1,13 @@
 """What an operator sees when asked: the facts, what it will cost, and what to type."""
 
+from datetime import UTC, datetime
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from starter.seen import Seen
+from starter.views.deciding import decided
 from starter.views.words import seconds, size
 
 
@@ -22,6 +25,7 @@ def approval_view(seen: Seen) -> RenderableType:
             Text(f"predicted downtime: {seconds(status.predicted_downtime_s)}"),
             *([Text(f"proof of the target: {status.predicted_proof}")] if status.predicted_proof else []),
             Text("what then happens:  the source is shut down, the last delta is copied and proven, the target starts"),
+            *[Text(line) for line in decided(status, datetime.now(UTC))],
             Text(f"approval ticket:    {status.approval_ticket}"),
         ),
         (1, 0, 0, 0),

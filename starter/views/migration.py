@@ -1,14 +1,18 @@
 """One migration, as `ferry status VM` shows it."""
 
+from datetime import UTC, datetime
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from contracts.error_catalogue import entry
 from contracts.migration import Status
+from contracts.names import Phase
 from contracts.steps import Check
 from starter.seen import Seen, Working
 from starter.views.approval import approval_view
+from starter.views.deciding import decided
 from starter.views.report import report_view
 from starter.views.tables import Bar, table
 from starter.views.words import ago, clock, rate, seconds, share, size
@@ -75,8 +79,8 @@ def _where(status: Status) -> list[RenderableType]:
             lines.append(Text(f"proof of the target: {status.predicted_proof}"))
     if status.bandwidth:
         lines.append(Text(f"limit of bandwidth: {status.bandwidth}"))
-    if status.approved_by:
-        lines.append(Text(f"approved by {status.approved_by}"))
+    if status.approved_by or status.phase is not Phase.AWAITING_APPROVAL:  # else beside what it would approve
+        lines += [Text(line) for line in decided(status, datetime.now(UTC))]
     if status.powered_off_at is not None:
         lines.append(Text(f"source off since {clock(status.powered_off_at)}"))
     if status.started_at is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
+from activities.powering_off import PoweringOff
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.transfer import TransferActivities
@@ -141,7 +142,7 @@ class OneMigration:
 
     async def power_off(self) -> None:
         """Hard."""
-        await _run(self._at_source.power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
+        await _run(PoweringOff(self.systems).power_off_source, PowerOffOrder(errand=self.errand, policy="hard"))
 
     async def read_back(self, part: ProofPart, snapshot_vdi: str = "", *, base: str = "") -> ProofReport:
         """A proof of the target; of the VDI itself where no snapshot is named."""

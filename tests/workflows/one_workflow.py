@@ -14,10 +14,10 @@ PREPARE = ["preflight", "claim_source", "make_shell", "change_tracking_on"]
 PASS = ["freeze", "copy_disk", "seal"]
 CUTOVER = [
     "preflight", "raise_source_epoch", "override_source", "power_off_source", "fence_source", *PASS, "snapshot_target",
-    "prove_target", "diverge_target",
+    "prove_target", "preflight", "diverge_target",
 ]  # fmt: skip
 START = ["unblock_target", "start_target"]
-LEAVE = ["change_tracking_off", "finish_target", "release_source"]
+LEAVE = ["smoke_target", "change_tracking_off", "finish_target", "release_source"]
 REQUEST = {"source": "vc", "vm": "web01", "target": "pool", "delta_interval": "1s"}
 
 

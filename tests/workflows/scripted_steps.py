@@ -8,12 +8,16 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.calendar import CalendarActivities
 from activities.running import as_application_error
 from contracts.errors import FerryError
-from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
+from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
     BothProofs,
+    CalendarAnswer,
+    CalendarOrder,
     Check,
     CopyOrder,
     CopyReport,
@@ -39,15 +43,18 @@ from contracts.steps import (
     SourceOrder,
     UnfenceOrder,
 )
+from tests.workflows.scripted_after import StepsAfterTheStart
 
 DISK = "2000-6000c29a-scsi0.0"
 
 
-class ScriptedSteps:
+class ScriptedSteps(StepsAfterTheStart):
     """A source and a target that exist on paper. ``said``: the names of what was done, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[str] = []
+        self.recorded: list[Entry] = []
         self.orders: list[Any] = []
         self.ordered: dict[str, Any] = {}
         self.failures: dict[str, deque[FerryError]] = {}
@@ -59,11 +66,14 @@ class ScriptedSteps:
         self.fails_when_cut = ""
         """The code with which a copy or a power-off fails that is cut, as if its worker or its platform had gone."""
         self.dies_when_cut = False
-        self.hold_power_off = False
+        self.hold_power_off = self.misses_the_power = False
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
         self.read_only = False
+        self.copies_as = "delta"
+        """What every pass is, but the first of a migration."""
+        self.owner: OwnerMark | None = None
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
         self.reads_between = self.hold_target_proof = False
@@ -108,7 +118,7 @@ class ScriptedSteps:
     def _machine(self) -> Machine:
         return Machine(
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
-            memory=1 << 30, tools_running=True, read_only=self.read_only,
+            memory=1 << 30, tools_running=True, owner=self.owner, read_only=self.read_only,
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
             disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity),),
         )  # fmt: skip
@@ -123,6 +133,12 @@ class ScriptedSteps:
             machine=self._machine(), checks=self.checks, store_id="store", pool="lab", sr_uuid="sr",
             sr_name="local", networks={"VM Network": "net"}, template="Other install media", warm=self.warm,
         )  # fmt: skip
+
+    @activity.defn
+    async def append_record(self, said: AppendRecord) -> None:
+        if self.failures.get("append_record"):
+            raise as_application_error(self.failures["append_record"].popleft())
+        self.recorded.extend(said.entries)
 
     @activity.defn
     async def claim_source(self, order: SourceOrder) -> None:
@@ -176,7 +192,7 @@ class ScriptedSteps:
             complete = False
         first = order.pass_no == 1
         return CopyReport(
-            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else "delta",
+            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else self.copies_as,
             bytes_planned=self.allocated, bytes_sent=1 << 20,
         )  # fmt: skip
 
@@ -203,6 +219,17 @@ class ScriptedSteps:
         return PoweredOff(at=datetime.now(UTC), how="guest")
 
     @activity.defn
+    async def source_goes_off(self, order: SourceOrder) -> bool:
+        self._do("source_goes_off", order)
+        try:
+            while self.power is not Power.OFF or self.misses_the_power:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    @activity.defn
     async def power_on_source(self, order: SourceOrder) -> None:
         self._do("power_on_source", order)
         self.power = Power.ON
@@ -219,6 +246,10 @@ class ScriptedSteps:
     @activity.defn
     async def unfence_source(self, order: UnfenceOrder) -> None:
         self._do("undo_overrides" if order.part == "overrides" else "unfence_source", order)
+
+    @activity.defn
+    async def next_window(self, order: CalendarOrder) -> CalendarAnswer:
+        return await CalendarActivities().next_window(order)
 
     @activity.defn
     async def raise_source_epoch(self, order: SourceOrder) -> None:

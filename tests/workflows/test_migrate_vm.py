@@ -199,7 +199,8 @@ async def test_a_guest_that_does_not_shut_down_leaves_it_running_and_asks(migrat
     await migration.until_phase(Phase.AWAITING_APPROVAL)
     await migration.approve()
     await migration.until(lambda status: status.needs_human == "source.shutdown_timeout")
-    assert migration.steps.said[-2:] == ["power_on_source", "undo_overrides"]
+    undone = [each for each in migration.steps.said if each != "source_goes_off"]
+    assert undone[-2:] == ["power_on_source", "undo_overrides"]
 
     await migration.update("retry")
     await migration.until_phase(Phase.AWAITING_APPROVAL)

@@ -37,7 +37,7 @@ def test_an_export_is_read_at_the_address_and_the_certificate_is_that_of_the_nam
         source = systems.source("vc")
         machine = source.machine("web01")
         if not known:
-            with pytest.raises(FerryError, match="gaierror|TimeoutError"):
+            with pytest.raises(FerryError, match=r"gaierror|TimeoutError"):
                 read_first(source, machine.machine_id)
             return
         content = read_first(source, machine.machine_id)
@@ -49,13 +49,13 @@ def test_an_export_is_read_at_the_address_and_the_certificate_is_that_of_the_nam
 def read_first(source: Any, machine_id: str) -> bytes:
     source.claim(machine_id, errand().mark())
     freeze = source.freeze(machine_id, errand(machine_id=machine_id), 1, final=False)
+    disk = source.open_disk(machine_id, freeze, freeze.disks[0].disk_id)
     try:
-        disk = source.open_disk(machine_id, freeze, freeze.disks[0].disk_id)
         buffer = bytearray(8192)
         disk.read_into(0, memoryview(buffer))
-        disk.close()
         return bytes(buffer)
     finally:
+        disk.close()  # and with it the lease, which keeps the snapshot from being removed
         source.thaw(machine_id, errand().migration)
 
 

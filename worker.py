@@ -49,7 +49,9 @@ from trust.telling import core_runtime, speak
 from workflows.collect_leftovers import CollectLeftovers
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
+from workflows.move_disk import MoveDisk
 from workflows.read_record import ReadRecordWorkflow
+from workflows.retire_vm import RetireVm
 from workflows.verify_vm import VerifyVm
 
 GRACE = timedelta(seconds=5)

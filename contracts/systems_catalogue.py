@@ -12,7 +12,7 @@ SYSTEMS = (
     ErrorEntry("preflight.transport_privilege", _F, "The account lacks a privilege that one transport needs; the others do "
                "without.", "Grant it if that transport is wanted (docs/vsphere.md); nothing need be done otherwise."),
     ErrorEntry("preflight.role_too_low", _F, "The account's role at the pool refuses a call that the migration comes to make.",
-               "Give it the role vm-power-admin or a higher one (`xe subject-role-add`), then start again.", _AUTH),
+               "Give it the role pool-operator or pool-admin (`xe subject-role-add`), then start again.", _AUTH),
     # -- transports
     ErrorEntry("preflight.no_transport", _F, "A disk can be read by no transport, as far as is known before it is frozen.",
                "The message says why for each: mend one, then start again. With an override the ladder tries them all.", _BLOCKED),

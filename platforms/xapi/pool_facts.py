@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from checks.privileges import POOL
+from contracts.errors import FerryError
 from contracts.facts import CardSeen, Dialled, Lacking, PoolHost
 from contracts.names import OwnerKey
 from platforms.reaching import reach
@@ -22,6 +23,7 @@ UPGRADING = "rolling_upgrade_in_progress"
 """Of the pool's other_config, as long as its hosts are not of one version (xapi_globs.ml)."""
 MOST_CLOCKS = 16
 """Hosts whose clocks are read: each is a call to that host."""
+CLOCK_SECONDS = 5.0
 Answer = TypeVar("Answer")
 
 
@@ -91,11 +93,14 @@ def lacking(api: Connection) -> tuple[Lacking, ...]:
 
 
 def skew_of(api: Connection, host: str) -> float | None:
-    """Seconds that a host's clock is ahead of ours."""
+    """Seconds that a host's clock is ahead of ours; None where the host does not answer the coordinator."""
     before = time.time()
-    told = untold(lambda: str(api.call("host.get_servertime", host)))
+    try:
+        told = str(api.call("host.get_servertime", host, patience=CLOCK_SECONDS))
+    except FerryError:
+        return None
     here = (before + time.time()) / 2
-    there = _when(told) if told else None
+    there = _when(told)
     return round(there.timestamp() - here, 1) if there is not None else None
 
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from checks import Seen
-from checks.privileges import VSPHERE, privilege_missing, transport_privilege
+from checks.privileges import POOL, VSPHERE, privilege_missing, transport_privilege
 from checks.transports import no_transport, why_not
+from contracts.error_catalogue import CATALOGUE
 from contracts.facts import Datastore, Lacking
 from contracts.machine import Firmware, Machine, Power, SourceDisk
 from contracts.steps import SourceFacts
+from simulators.xapi.signatures import permissions
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "vsphere.md").read_text()
 DISK = SourceDisk(disk_id="a", key=2000, slot="scsi0:0", capacity=1 << 30, datastore="nfs1", datastore_type="NFS")
@@ -58,3 +60,13 @@ def test_what_was_not_told_is_not_spoken_of() -> None:
     for source in (None, SourceFacts()):
         seen = Seen(machine=machine(), source=source)
         assert not [*privilege_missing(seen), *transport_privilege(seen), *no_transport(seen)]
+
+
+def test_the_role_that_the_remedy_names_is_enough_and_the_one_below_is_not() -> None:
+    def lacking(role: str) -> list[str]:
+        allowed = permissions(role)
+        return [need.right for need in POOL if need.right.lower() not in allowed]
+
+    assert "pool-operator" in CATALOGUE["preflight.role_too_low"].action
+    assert lacking("pool-operator") == []
+    assert lacking("vm-power-admin") == ["task.set_other_config"]

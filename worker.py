@@ -82,6 +82,9 @@ def build_systems(config: Config) -> Systems:
         sources={name: VsphereSource(name, each) for name, each in config.sources.items()},
         targets={name: XapiTarget(name, each) for name, each in config.targets.items()},
         store=_store(config.store),
+        tools={
+            each.vddk.nbdkit: f"[sources.{name}.vddk]" for name, each in config.sources.items() if each.vddk is not None
+        },
         limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
     )
 

@@ -40,6 +40,8 @@ class PreflightActivities:
             template=target.template_for(machine.guest_os),
             vmware_tools=order.vmware_tools,
             approved_steps=order.approved_steps,
+            segment_bytes=order.segment_bytes,
+            bandwidths=(order.bandwidth, self._systems.limits.bandwidth),
         )
         return Preflight(
             machine=machine,

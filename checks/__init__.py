@@ -7,26 +7,32 @@ package fills :data:`checks.registry.CHECKS`.
 from checks import (
     approved_steps,
     change_tracking,
+    clocks,
     devices,
     disk_order,
     disk_sizes,
     disks,
+    esxi_hosts,
     guest,
     guest_boot,
     hardware,
     network_cards,
     place,
     placement,
+    pool,
+    privileges,
     settings,
     snapshots,
     source_system,
+    transports,
     vmware_tools,
 )
 from checks.registry import BLOCKER, CHECKS, NOTE, WARNING, Rule, run_checks
 from checks.seen import Seen
 
 __all__ = [
-    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "approved_steps", "change_tracking", "devices",
-    "disk_order", "disk_sizes", "disks", "guest", "guest_boot", "hardware", "network_cards", "place", "placement",
-    "run_checks", "settings", "snapshots", "source_system", "vmware_tools",
+    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "approved_steps", "change_tracking", "clocks", "devices",
+    "disk_order", "disk_sizes", "disks", "esxi_hosts", "guest", "guest_boot", "hardware", "network_cards", "place",
+    "placement", "pool", "privileges", "run_checks", "settings", "snapshots", "source_system", "transports",
+    "vmware_tools",
 ]  # fmt: skip

@@ -2,15 +2,8 @@
 
 from collections.abc import Iterator
 
-from checks.registry import BLOCKER, NOTE, WARNING, check
+from checks.registry import NOTE, WARNING, check
 from checks.seen import Seen
-
-
-@check("preflight.host_in_maintenance", BLOCKER)
-def host_in_maintenance(seen: Seen) -> Iterator[str]:
-    """A host in maintenance takes no snapshot and starts nothing."""
-    if seen.machine.place.maintenance:
-        yield f"host {seen.machine.host} is in maintenance mode"
 
 
 @check("preflight.host_affinity", WARNING)

@@ -55,6 +55,7 @@ class SourceConfig(System):
     kind: Literal["vsphere"] = "vsphere"
     nfs: dict[str, str] = Field(default={}, description="datastore to its mounted path or nfs://host/export")
     vddk: VddkConfig | None = None
+    hosts: dict[str, str] = Field(default={}, description="name of an ESXi host to the address to be dialled for it")
     disks_per_host: int = Field(default=8, ge=1, description="read at once from one host, by each worker")
 
 

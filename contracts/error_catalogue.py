@@ -2,6 +2,7 @@
 
 from contracts.errors import ErrorEntry, ExitCode, Remedy
 from contracts.machine_catalogue import MACHINE_ENTRIES
+from contracts.systems_catalogue import SYSTEMS
 
 _R, _REDO, _ASK, _F = Remedy.RETRY, Remedy.REDO, Remedy.ASK, Remedy.FAIL
 _BLOCKED, _AUTH, _CONFLICT = ExitCode.BLOCKED, ExitCode.AUTH, ExitCode.CONFLICT
@@ -243,7 +244,7 @@ _ENTRIES = (
                "Read the message and the worker's log; `ferry retry VM` tries again."),
 )  # fmt: skip
 
-CATALOGUE: dict[str, ErrorEntry] = {each.code: each for each in _ENTRIES}
+CATALOGUE: dict[str, ErrorEntry] = {each.code: each for each in (*_ENTRIES, *SYSTEMS)}
 
 
 def entry(code: str) -> ErrorEntry:

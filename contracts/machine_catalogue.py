@@ -186,8 +186,6 @@ MACHINE_ENTRIES = (
     _entry("latency_sensitive", "The VM's latency sensitivity is set to high.",
            "Nothing to carry over; pin its CPUs on the target (VCPUs-params:mask) if its guest needs it."),
     # -- where it runs
-    _entry("host_in_maintenance", "The VM's host is in maintenance mode: it takes no snapshots and starts nothing.",
-           "Let it leave maintenance, or move the VM to another host, then start again."),
     _entry("host_affinity", "Rules of the cluster tie the VM to hosts, often for a licence. They are lost.",
            "Set the target's home server (`xe vm-param-set uuid=… affinity=HOST`), or use another pool for it."),
     _entry("machine_affinity", "Rules of the cluster keep the VM together with others, or apart. They are lost.",

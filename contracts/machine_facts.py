@@ -90,7 +90,6 @@ class SnapshotFacts(Contract):
 class PlaceFacts(Contract):
     """Where it runs."""
 
-    maintenance: bool = False
     cluster: str = ""
     drs: bool = False
     dpm: bool = False

@@ -49,8 +49,11 @@ class Source(Protocol):
         """One machine by name, instanceUuid or moref. Raises ``vm.unknown``, ``vm.ambiguous``."""
         ...
 
-    def facts(self, machine: Machine) -> SourceFacts:
-        """What the preflight must know besides the machine itself: the system, its hosts, our privileges on it."""
+    def facts(self, machine: Machine | None) -> SourceFacts:
+        """What the preflight must know besides the machine itself: the system, its hosts, our privileges on it.
+
+        None: of the whole system, for `ferry doctor`.
+        """
         ...
 
     def claim(self, machine_id: str, mark: OwnerMark) -> None:

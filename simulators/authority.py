@@ -30,27 +30,28 @@ class Authority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server_context(self, host: str) -> ssl.SSLContext:
-        """A TLS context for a server known by that DNS name or IP address.
+    def server_context(self, host: str, *more: str) -> ssl.SSLContext:
+        """A TLS context for a server known by that DNS name or IP address, and by ``more`` of them.
 
         Leaves ``<host>.pem`` (the certificate) and ``<host>.key`` in the CA's folder, the key readable
         by its owner only.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self._issue(host, _alternative_name(host), ExtendedKeyUsageOID.SERVER_AUTH))
+        names = [_alternative_name(each) for each in (host, *more)]
+        context.load_cert_chain(*self._issue(host, names, ExtendedKeyUsageOID.SERVER_AUTH))
         return context
 
     def client(self, name: str) -> tuple[Path, Path]:
         """The certificate and key of a client, as files."""
-        return self._issue(name, x509.DNSName(name), ExtendedKeyUsageOID.CLIENT_AUTH)
+        return self._issue(name, [x509.DNSName(name)], ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def _issue(self, name: str, alternative: x509.GeneralName, use: x509.ObjectIdentifier) -> tuple[Path, Path]:
+    def _issue(self, name: str, alternatives: list[x509.GeneralName], use: x509.ObjectIdentifier) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = (
             _builder(subject, self._name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)

@@ -55,7 +55,9 @@ class Datastore(Strict):
     base_readable: bool | None = None
     allocated_areas: Literal["exact", "whole", "refused"] = "exact"
     capacity_gib: float = 8192
-    accessible: bool = True  # no: no host reaches it
+    free_gib: float | None = None  # default: half of it
+    accessible: bool = True
+    maintenance: Literal["normal", "enteringMaintenance", "inMaintenance"] = "normal"
 
     @property
     def serves_frozen_base(self) -> bool:
@@ -109,6 +111,16 @@ class Guest(Strict):
     seed: int = 0
 
 
+class EsxiHost(Strict):
+    """A host of the vCenter. Without a name it was added by its address."""
+
+    name: Text | None = None
+    connection: Literal["connected", "disconnected", "notResponding"] = "connected"
+    maintenance: bool = False
+    version: Text = ""  # default: the vCenter's
+    build: Text = "24022510"
+
+
 class Vm(Strict):
     """A virtual machine on vSphere."""
 
@@ -133,6 +145,7 @@ class Vm(Strict):
     settings: Settings = Settings()
     instance_uuid: str | None = None
     folder: str = ""
+    host: Text = ""  # name of the host that it is on; default: the first
     autostart: bool = False  # whether its host switches it on when it boots
 
 
@@ -147,12 +160,14 @@ class Vsphere(Strict):
     datacenter: Text = "DC"
     user: str = "ferry@vsphere.local"
     privileges_missing: list[str] = []  # ids such as VirtualMachine.State.CreateSnapshot
+    answers_privileges: Literal["fetch", "has", "none"] = "fetch"  # how the API tells what an account may do
+    clock_skew_seconds: float = 0
+    hosts: list[EsxiHost] = [EsxiHost()]
     licence: Annotated[Literal["paid", "evaluation", "free"], BeforeValidator(_as_lower)] = "paid"
     nfc_directory: Literal["end", "head"] = "end"  # where an exported disk's grain directory stands
     datastores: list[Datastore] = [Datastore(name="datastore1")]
     networks: list[Text] = ["VM Network"]
     cluster: Cluster | None = None
-    maintenance: bool = False  # of the host
     tags_refused: bool = False  # the REST door lets nobody read tags
     vms: list[Vm] = []
 
@@ -169,7 +184,7 @@ class Sr(Strict):
     """A storage repository."""
 
     name: Text
-    type: Literal["ext", "nfs", "lvm", "lvmoiscsi"] = "ext"
+    type: Literal["ext", "nfs", "lvm", "lvmoiscsi", "udev"] = "ext"  # udev: removable storage
     size_gib: float = 4096
     block_size: Literal[512, 4096] = 512
     qcow2: bool = False  # whether its driver can hold disks as qcow2, too
@@ -188,6 +203,19 @@ class XapiHost(Strict):
     name: Text
     memory_gib: float = 256
     srs: list[Text] | None = None  # which SRs it has plugged; default: all
+    networks: list[Text] | None = None  # to which it has a card; default: all
+    cpus: int = 16
+    enabled: bool = True  # no: it is in maintenance mode
+    clock_skew_seconds: float = 0
+    licence_until: Text = "2099-12-31"
+
+
+class PoolVm(Strict):
+    """Somebody else's VM of the pool, as a MAC on a network."""
+
+    name: Text
+    mac: str = Field(pattern=r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")
+    power: Power = "on"
 
 
 class Xcpng(Strict):
@@ -200,6 +228,10 @@ class Xcpng(Strict):
     hosts: list[XapiHost] = [XapiHost(name="xcp1")]
     srs: list[Sr] = [Sr(name="local-ext")]
     networks: list[XapiNetwork] = [XapiNetwork(name="lan")]
+    vms: list[PoolVm] = []
+    backup_network: Text = ""  # name of the network by which the pool wants its bytes
+    high_availability: bool = False
+    rolling_upgrade: bool = False
     takes_chunked: bool = True  # no: a PUT of chunked raw is answered 404
     guest_writes_mib_per_s: float = 0.0  # by started targets; 0: they only run
     guest_tools: bool = True  # whether started targets have an agent that tells its metrics to Xen

@@ -18,6 +18,7 @@ from starter.failures import as_ferry_error
 from starter.inspecting import inspect
 from starter.polling import polled
 from starter.settings import Settings, load_settings
+from starter.temporal_limits import server_told
 from trust.converting import codec_of
 
 
@@ -52,6 +53,12 @@ async def check_all(config: Path | None) -> list[Finding]:
     else:
         found.append(Finding("systems", None, "not looked at: no worker"))
     return found
+
+
+async def server_line(client: Client) -> Finding:
+    """Its version and limits; a server that does not tell is none the worse."""
+    told = await server_told(client)
+    return Finding("temporal server", True if told else None, told or "it does not tell its version")
 
 
 def exit_code_of(found: list[Finding]) -> int:
@@ -105,6 +112,7 @@ async def _temporal(settings: Settings, found: list[Finding]) -> Client | None:
         found.append(_failed("temporal", error))
         return None
     found.append(Finding("temporal", True, f"{options['target_host']}, namespace {client.namespace}"))
+    found.append(await server_line(client))
     return client
 
 
@@ -157,6 +165,11 @@ async def _systems(client: Client, found: list[Finding]) -> None:
         found.append(_failed("systems", error))
         return
     found.extend(
-        Finding(f"{each.kind} {each.name}", each.ok, each.line, "" if each.ok else each.code or "internal")
+        Finding(
+            " ".join(filter(None, (each.kind, each.name, each.topic))),
+            each.ok,
+            each.line,
+            each.code or ("internal" if each.ok is False else ""),
+        )
         for each in report.systems
     )

@@ -191,6 +191,8 @@ class Story:
             overrides=request.overrides,
             vmware_tools=request.vmware_tools,
             approved_steps=tuple(request.approved_steps),
+            segment_bytes=request.segment_bytes,
+            bandwidth=request.bandwidth,
         )
         return await self.step("preflight", said, Preflight, summary=f"preflight of {request.vm}")
 

@@ -20,11 +20,10 @@ def place_of(session: Session, ref: Any, host: Any) -> PlaceFacts:
     if host is None:
         return PlaceFacts()
     try:
-        told = read_one(session, host, ["runtime.inMaintenanceMode", "parent"], "read the host")
-        place = PlaceFacts(maintenance=bool(told.get("runtime.inMaintenanceMode")))
+        told = read_one(session, host, ["parent"], "read the host")
         cluster = told.get("parent")
         if not isinstance(cluster, vim.ClusterComputeResource):
-            return place
+            return PlaceFacts()
         found = read_one(session, cluster, _CLUSTER_PATHS, "read the cluster")
     except FerryError as error:
         if error.code != "vsphere.no_permission":
@@ -32,7 +31,6 @@ def place_of(session: Session, ref: Any, host: Any) -> PlaceFacts:
         return PlaceFacts()
     hosts, machines = rules_of(ref, found)
     return PlaceFacts(
-        maintenance=place.maintenance,
         cluster=str(found.get("name") or ""),
         drs=bool(found.get("configurationEx.drsConfig.enabled")),
         dpm=bool(found.get("configurationEx.dpmConfigInfo.enabled")),

@@ -44,6 +44,11 @@ class Session:
         parts = urlsplit(self.config.url)
         return parts.hostname or "", parts.port or 443
 
+    def dialled(self, host: str) -> str:
+        """The address to dial for an ESXi host, by `hosts` of ferry.toml; its name where that says nothing."""
+        known = {name.lower(): address for name, address in self.config.hosts.items()}
+        return known.get(host.lower(), host)
+
     def call(self, doing: str, work: Callable[[Any], Answer], *, repeat: bool = True) -> Answer:
         """Do something with the ServiceInstance; once more after a new login, if the session had ended.
 

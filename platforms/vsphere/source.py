@@ -90,9 +90,9 @@ class VsphereSource:
         where = place.place_of(self.session, located.ref, host)
         return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only, "place": where})
 
-    def facts(self, machine: Machine) -> SourceFacts:
-        """The system, and what our account may do with that machine."""
-        return facts.facts(self.session, machine)
+    def facts(self, machine: Machine | None) -> SourceFacts:
+        """The system, and what our account may do with that machine, or in all its datacenters."""
+        return facts.facts(self.session, machine) if machine is not None else facts.of_all(self.session)
 
     def _far_networks(self, properties: dict[str, Any]) -> dict[str, str]:
         """Names of the port groups and opaque networks that its NICs know by a key only."""

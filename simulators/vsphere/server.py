@@ -24,7 +24,7 @@ from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Vsphere
 from simulators.outages import Gate, Gated, Outage
-from simulators.vsphere import clusters, nfc, soap
+from simulators.vsphere import authorization, clusters, nfc, soap
 from simulators.vsphere import folder as files
 from simulators.vsphere.collector import Collector
 from simulators.vsphere.methods import Methods
@@ -169,7 +169,8 @@ class _Doors(Gated):
         if method == "CurrentTime":
             import datetime
 
-            return datetime.datetime.now(datetime.UTC), datetime.datetime
+            skew = datetime.timedelta(seconds=lab.said.clock_skew_seconds)
+            return datetime.datetime.now(datetime.UTC) + skew, datetime.datetime
         session = self._session()
         if method == "Fetch" and this == "ServiceInstance":
             return _fetch_service(lab.world, said["prop"])
@@ -237,6 +238,8 @@ class _Doors(Gated):
                 name = said["inventoryPath"].rpartition("/")[2]
                 found = [each.ref for each in lab.world.machines.values() if each.name == name]
                 return (found[0] if found else None), vim.ManagedEntity
+        if method in ("FetchUserPrivilegeOnEntities", "HasPrivilegeOnEntities"):
+            return authorization.answer(lab.world, method, said, session.key)
         if method.startswith("HttpNfcLease"):
             return self._of_lease(method.removeprefix("HttpNfcLease"), this, said)
         if method in clusters.PRIVILEGES:
@@ -474,8 +477,8 @@ class VsphereSimulator:
         self.gate = Gate(authority, host)
         self.gate.events = {"sessions": self._log_all_out, "tasks": self.world.tasks.lose, "leases": self._end_leases,
                             "restart": self._restart}  # fmt: skip
-        self._listener = _Listener((host, port), authority.server_context(host), self)
-        self.world.leases.url = self.url
+        self._listener = _Listener((host, port), authority.server_context(host, *_names(inventory)), self)
+        self.world.address, self.world.port = host, self._listener.server_address[1]
 
     @property
     def url(self) -> str:
@@ -562,10 +565,15 @@ class VsphereSimulator:
                 raise ValueError(f"nobody knows how to {deed}")
 
 
+def _names(inventory: Vsphere) -> list[str]:
+    """Of the hosts: one door stands for all of them, and its certificate for each."""
+    return [each.name for each in inventory.hosts if each.name]
+
+
 def _everything(world: World) -> list[Any]:
     return [
         *(each.ref for each in world.machines.values()), *(each.ref for each in world.datastores.values()),
-        *world.networks.values(), world.host, world.datacenter, world.vm_folder, world.compute, world.resource_pool,
+        *world.networks.values(), *world.hosts, world.datacenter, world.vm_folder, world.compute, world.resource_pool,
     ]  # fmt: skip
 
 
@@ -576,6 +584,7 @@ def _service_content(world: World) -> Any:
             viewManager=vim.view.ViewManager("ViewManager"), about=world.about(),
             sessionManager=vim.SessionManager("SessionManager"), searchIndex=vim.SearchIndex("SearchIndex"),
             licenseManager=vim.LicenseManager("LicenseManager"),
+            authorizationManager=vim.AuthorizationManager("AuthorizationManager"),
         )
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from pyVmomi import vim
 from simulators.vsphere import soap
 from simulators.vsphere.clusters import AUTOSTART
 from simulators.vsphere.devices import devices_of
+from simulators.vsphere.hosts import host_properties
 from simulators.vsphere.licences import licence_properties
 from simulators.vsphere.oddities import guest_tells, odd_config, question_of
 
@@ -96,7 +97,8 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
 def _runtime(machine: "Machine") -> Any:
     return soap.complete(
         vim.vm.RuntimeInfo(
-            host=machine.world.host, connectionState=machine.said.settings.connection, powerState=machine.power,
+            host=machine.world.host_of(machine.said), connectionState=machine.said.settings.connection,
+            powerState=machine.power,
             faultToleranceState="notConfigured", recordReplayState="inactive",
             consolidationNeeded=machine.consolidation_needed, question=question_of(machine),
         )
@@ -188,40 +190,40 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
         },
         world.compute._moId: {
             "name": lambda: world.said.cluster.name if world.said.cluster else "esx1",
-            "parent": lambda: world.host_folder, "host": lambda: [world.host],
+            "parent": lambda: world.host_folder, "host": lambda: list(world.hosts),
             "resourcePool": lambda: world.resource_pool, **world.clusters.cluster_properties(),
         },
         AUTOSTART: world.clusters.autostart_properties(),
         world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
-        world.host._moId: {
-            "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
-            "configManager": lambda: vim.host.ConfigManager(autoStartManager=vim.host.AutoStartManager(AUTOSTART)),
-            "runtime": lambda: _host_runtime(world), "config": lambda: None,
-            "vm": lambda: [each.ref for each in world.machines.values()],
+        **{
+            ref._moId: host_properties(world, ref, host)
+            for ref, host in zip(world.hosts, world.said.hosts, strict=True)
         },
         "LicenseManager": licence_properties(world.said),
         "SessionManager": {"currentSession": lambda: None},
     }  # fmt: skip
     for store in world.datastores.values():
-        found[store.ref._moId] = _datastore(store)
+        found[store.ref._moId] = _datastore(world, store)
     for name, network in world.networks.items():
         found[network._moId] = {"name": lambda name=name: name, "parent": lambda: world.datacenter}  # type: ignore[misc]
     return found
 
 
-def _datastore(store: Any) -> dict[str, Property]:
+def _datastore(world: "World", store: Any) -> dict[str, Property]:
     size = int(store.said.capacity_gib * (1 << 30))
+    free = size // 2 if store.said.free_gib is None else int(store.said.free_gib * (1 << 30))
 
     def summary() -> Any:
         return soap.complete(
             vim.Datastore.Summary(
-                datastore=store.ref, name=store.said.name, url=store.url, capacity=size, freeSpace=size // 2,
+                datastore=store.ref, name=store.said.name, url=store.url, capacity=size, freeSpace=free,
                 type=store.said.type, accessible=store.said.accessible, multipleHostAccess=True,
+                maintenanceMode=store.said.maintenance,
             )
         )  # fmt: skip
 
     def info() -> Any:
-        common = {"name": store.said.name, "url": store.url, "freeSpace": size // 2, "maxFileSize": 1 << 46}
+        common = {"name": store.said.name, "url": store.url, "freeSpace": free, "maxFileSize": 1 << 46}
         if store.said.type == "VMFS":
             volume = soap.complete(vim.host.VmfsVolume(name=store.said.name, version=f"{store.said.vmfs}.82"))
             return soap.complete(vim.host.VmfsDatastoreInfo(**common, vmfs=volume))
@@ -232,25 +234,8 @@ def _datastore(store: Any) -> dict[str, Property]:
             return soap.complete(vim.host.NasDatastoreInfo(**common, nas=nas))
         return soap.complete(vim.Datastore.Info(**common))
 
-    return {"name": lambda: store.said.name, "summary": summary, "info": info}
+    def mounts() -> list[Any]:
+        how = vim.host.MountInfo(accessMode="readWrite", mounted=True, accessible=store.said.accessible)
+        return [vim.Datastore.HostMount(key=each, mountInfo=how) for each in world.hosts]
 
-
-def _host_summary(world: "World") -> Any:
-    about = world.about()
-    return soap.complete(
-        vim.host.Summary(
-            host=world.host, overallStatus="green", rebootRequired=False,
-            config=soap.complete(
-                vim.host.Summary.ConfigSummary(name="esx1", product=about, sslThumbprint="", port=443)
-            ),
-            quickStats=vim.host.Summary.QuickStats(),
-        )
-    )  # fmt: skip
-
-
-def _host_runtime(world: "World") -> Any:
-    return soap.complete(
-        vim.host.RuntimeInfo(
-            connectionState="connected", powerState="poweredOn", inMaintenanceMode=world.said.maintenance
-        )
-    )
+    return {"name": lambda: store.said.name, "summary": summary, "info": info, "host": mounts}

@@ -180,13 +180,19 @@ def assert_can_boot_here(pool: "Pool", session: str, vm: str, host: str) -> str:
     free = pool.db.get("host_metrics", there["metrics"])["memory_free"]
     if record["memory_static_max"] > free:
         raise XapiFailure("HOST_NOT_ENOUGH_FREE_MEMORY", str(record["memory_static_max"]), str(free))
+    cpus = there["cpu_info"].get("cpu_count", "")
+    if cpus.isdigit() and record["VCPUs_max"] > int(cpus):
+        raise XapiFailure("HOST_NOT_ENOUGH_PCPUS", str(record["VCPUs_max"]), cpus)
     for each in record["VBDs"]:
         vdi = pool.db.get("VBD", each)["VDI"]
         if not is_null(vdi) and not pool.sees(host, pool.db.get("VDI", vdi)["SR"]):
             raise XapiFailure("VM_REQUIRES_SR", vm, pool.db.get("VDI", vdi)["SR"])
     for each in record["VIFs"]:
-        if not pool.db.has("network", pool.db.get("VIF", each)["network"]):
-            raise XapiFailure("VM_REQUIRES_NETWORK", vm, pool.db.get("VIF", each)["network"])
+        network = pool.db.get("VIF", each)["network"]
+        pifs = pool.db.get("network", network)["PIFs"] if pool.db.has("network", network) else None
+        # One without any card is internal to each host, and can be had anywhere.
+        if pifs is None or (pifs and host not in [pool.db.get("PIF", pif)["host"] for pif in pifs]):
+            raise XapiFailure("VM_REQUIRES_NETWORK", vm, network)
     return ""
 
 
@@ -250,6 +256,8 @@ def _startable(pool: "Pool", vm: str, operation: str) -> dict[str, Any]:
 
 def _start_on(pool: "Pool", vm: str, host: str, paused: bool, operation: str) -> str:
     record = _startable(pool, vm, operation)
+    if pool.db.get("host", host)["license_params"].get("expiry", "9") < f"{datetime.now(UTC):%Y%m%dT%H:%M:%SZ}":
+        raise XapiFailure("LICENSE_EXPIRED")
     for each in record["VBDs"]:
         pool.db.get("VBD", each)["currently_attached"] = True
     for each in record["VIFs"]:

@@ -167,7 +167,6 @@ CASES = [
     Case("preflight.reservation", vm=settings(memory_reservation_mib=1024)),
     Case("preflight.latency_sensitive", vm=settings(latency="high")),
     # -- where it runs
-    Case("preflight.host_in_maintenance", vcenter={"maintenance": True}),
     Case("preflight.host_affinity", vcenter=cluster(rules=[{"name": "licensed", "vms": ["web01"]}])),
     Case("preflight.machine_affinity", vcenter=cluster(rules=[{"name": "apart", "kind": "apart", "vms": ["web01"]}])),
     Case("preflight.drs", vcenter=cluster(drs=True)),

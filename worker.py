@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.assessment import AssessmentActivities
 from activities.inspection import InspectionActivities
 from activities.limits import Limits
 from activities.preflight import PreflightActivities
@@ -39,6 +40,7 @@ from disks.folder_store import FolderStore
 from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
+from workflows.assess import Assess
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
 from workflows.verify_vm import VerifyVm
@@ -124,6 +126,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
         InspectionActivities(systems).inspect,
+        *_activities_of(AssessmentActivities(systems)),
         *_activities_of(source),
         *_activities_of(target),
     ]
@@ -134,7 +137,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm], activities=light,
+            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, Assess, VerifyVm], activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

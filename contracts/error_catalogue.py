@@ -89,6 +89,15 @@ _ENTRIES = (
                "Set them on the target by hand, or allow the user to read tags and start anew."),
     ErrorEntry("preflight.secure_boot", _F, "The VM boots with Secure Boot, which is off on the target.",
                "Turn it on there once the pool has its certificates."),
+    # -- an assessment
+    ErrorEntry("assess.unreadable", _F, "What vSphere tells of the VM makes no sense to Ferry.",
+               "Look at the VM in vSphere; if all is well there, send its line of the assessment with a report of a fault."),
+    ErrorEntry("rvtools.unreadable", _F, "The file is no export of RVTools that can be read: xlsx, CSVs in a folder, or a zip of CSVs.",
+               "Export again with RVTools (Export all to xlsx, or to csv), and give that file, its folder or a zip of it.", _USAGE),
+    ErrorEntry("rvtools.missing", _F, "The export lacks a sheet or a column without which nothing can be told.",
+               "Export all sheets with RVTools in English, and leave its column names as they are.", _USAGE),
+    ErrorEntry("rvtools.too_large", _F, "The export is larger than any that RVTools writes; Ferry does not read on.",
+               "Export one vCenter at a time.", _USAGE),
     # -- vSphere
     ErrorEntry("vsphere.unreachable", _R, "vSphere does not answer.", "Check address, network and firewall (port 443)."),
     ErrorEntry("vsphere.login_refused", _ASK, "vSphere refuses the user name or password; it was tried once.",

@@ -5,8 +5,10 @@ morefs and opaque refs may change underneath. Every call is idempotent: it looks
 by its mark what an earlier attempt made. All raise :class:`contracts.errors.FerryError` only.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from contracts.assessment import Named, Unread
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import (
     BaseReport,
@@ -37,6 +39,14 @@ class Source(Protocol):
 
     def machines(self) -> list[MachineSummary]:
         """All machines, sorted by name."""
+        ...
+
+    def names(self) -> tuple[list[Named], int]:
+        """All machines but templates, by name; and how many templates there are."""
+        ...
+
+    def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
+        """Many at once, whole but for their tags. One that cannot be read is told, and keeps nobody from the others."""
         ...
 
     def machine(self, vm: str) -> Machine:

@@ -119,6 +119,8 @@ class Vm(Strict):
     cdrom: str | None = None  # an ISO that is mounted, "[datastore] path"
     instance_uuid: str | None = None
     folder: str = ""
+    # What vCenter knows of its host: of a VM that is not connected but for that, it has no configuration to show.
+    connection: Literal["connected", "disconnected", "orphaned", "inaccessible", "invalid"] = "connected"
 
 
 class Vsphere(Strict):

@@ -76,4 +76,6 @@ TIMINGS: dict[str, Timing] = {
     "prove_source": _BYTES,
     "prove_by_checksum": _BYTES,
     "inspect": Timing(timedelta(minutes=2)),
+    "find_machines": _LOOK,
+    "assess_machines": _LOOK,
 }

@@ -1,15 +1,29 @@
 """vSphere as a :class:`platforms.ports.Source`: each step is told in a module of its own, here they are gathered."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from pyVmomi import vim
 
+from contracts.assessment import Named, Unread
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
-from platforms.vsphere import facts, fencing, freezing, inventory, licence, marks, power, snapshots, tags, tracking
+from platforms.vsphere import (
+    bulk,
+    facts,
+    fencing,
+    freezing,
+    inventory,
+    licence,
+    marks,
+    power,
+    snapshots,
+    tags,
+    tracking,
+)
 from platforms.vsphere.disk import FrozenVsphereDisk
 from platforms.vsphere.located import Located, by_anything, by_id
 from platforms.vsphere.properties import VM, read_all, read_one
@@ -51,6 +65,14 @@ class VsphereSource:
             if properties.get("config.instanceUuid") and not properties.get("config.template")
         ]
         return sorted(lines, key=lambda line: line.name)
+
+    def names(self) -> tuple[list[Named], int]:
+        """All but templates."""
+        return bulk.names(self.session)
+
+    def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
+        """Many at once."""
+        return bulk.machines(self.session, refs)
 
     def machine(self, vm: str) -> Machine:
         """One machine, whole."""

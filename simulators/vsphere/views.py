@@ -23,7 +23,9 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
     return {
         "name": lambda: machine.name,
         "parent": lambda: world.vm_folder,
-        "config": lambda: _config(machine, devices_of(machine)),
+        "config": lambda: (
+            _config(machine, devices_of(machine)) if machine.said.connection in ("connected", "disconnected") else None
+        ),
         "runtime": lambda: _runtime(machine),
         "guest": lambda: _guest(machine),
         "capability": lambda: _capability(machine),
@@ -82,7 +84,7 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
 def _runtime(machine: "Machine") -> Any:
     return soap.complete(
         vim.vm.RuntimeInfo(
-            host=machine.world.host, connectionState="connected", powerState=machine.power,
+            host=machine.world.host, connectionState=machine.said.connection, powerState=machine.power,
             faultToleranceState="notConfigured", recordReplayState="inactive",
             consolidationNeeded=machine.consolidation_needed,
         )

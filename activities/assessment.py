@@ -1,6 +1,5 @@
 """Preflight checks over a whole inventory: read in bulk, judged one by one."""
 
-from fnmatch import fnmatchcase
 from functools import cache
 
 from temporalio import activity
@@ -9,7 +8,17 @@ from activities.preflight import map_networks
 from activities.running import in_thread
 from activities.systems import Systems
 from checks import Seen, run_checks
-from contracts.assessment import Assessed, AssessRequest, Inventory, Named, Page, PageOrder, Unread, assessed, packed
+from contracts.assessment import (
+    Assessed,
+    AssessRequest,
+    Inventory,
+    Page,
+    PageOrder,
+    Unread,
+    assessed,
+    is_wanted,
+    packed,
+)
 from contracts.assessment import unread as not_read
 from contracts.errors import FerryError
 from contracts.machine import Machine
@@ -99,10 +108,3 @@ class _Judge:
 
     def _template_for(self, guest_os: str) -> str:
         return self._target.template_for(guest_os) if self._target is not None else ""
-
-
-def is_wanted(machine: Named, wanted: tuple[str, ...]) -> bool:
-    """By name, glob, instanceUuid or moref; nothing wanted is everything."""
-    return not wanted or any(
-        each in (machine.name, machine.machine_id, machine.ref) or fnmatchcase(machine.name, each) for each in wanted
-    )

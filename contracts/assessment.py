@@ -4,6 +4,7 @@ import base64
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field, TypeAdapter
@@ -164,6 +165,13 @@ class Assessment(Contract):
     notes: tuple[str, ...] = Field(default=(), description="of the inventory as a whole")
     not_looked_at: tuple[NotLooked, ...] = ()
     machines: tuple[Assessed, ...] = ()
+
+
+def is_wanted(machine: Named, wanted: Sequence[str]) -> bool:
+    """By name, glob, instanceUuid or moref; nothing wanted is everything."""
+    return not wanted or any(
+        each in (machine.name, machine.machine_id, machine.ref) or fnmatchcase(machine.name, each) for each in wanted
+    )
 
 
 def assessed(machine: Machine, checks: Sequence[Check]) -> Assessed:

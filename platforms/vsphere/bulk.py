@@ -72,7 +72,7 @@ def machines(session: Session, refs: Sequence[str]) -> list[Machine | Unread]:
 def _check_connected(name: str, properties: dict[str, Any]) -> None:
     state = properties.get("runtime.connectionState", "connected")
     if "config.instanceUuid" not in properties or state != "connected":
-        raise FerryError("vsphere.unreachable", f"{name} is {state}: is its host connected?")
+        raise FerryError("vm.not_connected", f"{name} is {state}")
 
 
 def _read(session: Session, refs: Sequence[str]) -> Iterator[Read]:

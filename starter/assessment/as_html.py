@@ -128,7 +128,7 @@ def _reasons(totals: Totals) -> str:
 
 def _sentences(title: str, told: Iterable[str]) -> str:
     lines = "".join(f"<li>{escape(each)}</li>" for each in told)
-    return f"<h2>{title}</h2>\n<ul>{lines}</ul>" if lines else ""
+    return f"<h2>{title}</h2>\n<ul class='told'>{lines}</ul>" if lines else ""
 
 
 def _row(row: Assessed) -> str:
@@ -137,7 +137,7 @@ def _row(row: Assessed) -> str:
 
     return (
         f'<tr data-verdict="{escape(row.verdict)}"><td class="name">{escape(row.name)}</td>'
-        f'<td class="word">{escape(row.power)}</td><td>{escape(row.guest)}</td>'
+        f'<td class="word">{escape(row.power)}</td><td class="guest">{escape(row.guest)}</td>'
         f"{number(row.cpus, row.cpus)}{number(spoken_size(row.memory), row.memory)}"
         f"{number(row.disks, row.disks)}{number(spoken_size(row.capacity), row.capacity)}"
         f'<td class="word {escape(row.verdict)}" data-key="{_RANK.get(row.verdict, 3)}">{escape(row.verdict)}</td>'

@@ -40,12 +40,11 @@ def _row(row: Assessed) -> tuple[RenderableType, ...]:
 
 def lacks_told(assessment: Assessment) -> list[str]:
     """A sentence for each thing that was not looked at."""
-    return [
-        f"{each.why}{f' ({len(each.codes)} checks: {chr(44).join(each.codes)})' if each.codes else ''}".replace(
-            ",", ", "
-        )
-        for each in assessment.not_looked_at
-    ]
+    told = []
+    for each in assessment.not_looked_at:
+        checks = f" ({len(each.codes)} checks: {', '.join(each.codes)})" if each.codes else ""
+        told.append(f"{each.why}{checks}")
+    return told
 
 
 def summary_line(assessment: Assessment) -> Text:

@@ -34,7 +34,7 @@ SAID = {
     "scratch01": ["preflight.independent_disk"],
     "old01": ["preflight.no_change_tracking", "preflight.tools_not_running"],
     "safe01": ["preflight.iso_mounted", "preflight.secure_boot"], "asleep01": ["preflight.suspended"],
-    "messy01": ["vsphere.consolidation_needed"], "lost01": ["vsphere.unreachable"],
+    "messy01": ["vsphere.consolidation_needed"], "lost01": ["vm.not_connected"],
 }  # fmt: skip
 
 

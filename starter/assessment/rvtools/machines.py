@@ -71,7 +71,7 @@ def _machine(row: Row, more: Mapping[str, list[Row]], tables: Mapping[str, Table
     name, ref = row.text("vm"), row.text("vm_id")
     state = row.text("connection")
     if state and state.lower() != "connected":
-        return Unread(ref=ref, name=name, code="vsphere.unreachable", message=f"{name} was {state}")
+        return Unread(ref=ref, name=name, code="vm.not_connected", message=f"{name} was {state}")
     power = _POWER.get(row.text("power").lower().replace(" ", ""))
     if power is None:
         return Unread(

@@ -10,7 +10,7 @@ COLUMNS = (
     "blockers", "warnings", "notes", "details", "vm_id", "ref",
 )  # fmt: skip
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t")
 """A cell that begins so is a formula to a spreadsheet, and VMs may be called anything (CWE-1236)."""
 
 
@@ -36,6 +36,7 @@ def _cells(row: Assessed) -> tuple[str | int, ...]:
 
 def harmless(cell: str | int) -> str | int:
     """A text that no spreadsheet takes for a formula: an apostrophe goes before it."""
-    if isinstance(cell, str) and cell.lstrip(" \n").startswith(_FORMULA):
-        return f"'{cell}"
-    return cell
+    if isinstance(cell, int):
+        return cell
+    text = cell.replace("\r", " ")  # the csv module does not quote it, and readers take it for the end of a row
+    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text

@@ -14,6 +14,7 @@ from contracts.machine import Power
 from contracts.steps import (
     VHD_BLOCK,
     FenceJournal,
+    FenceOrder,
     Freeze,
     FreezeOrder,
     PoweredOff,
@@ -100,13 +101,14 @@ class SourceActivities:
         await self._step(lambda: source.power_on(errand.machine_id, errand.mark(order.epoch)))
 
     @activity.defn
-    async def fence_source(self, order: SourceOrder) -> FenceJournal:
-        """Keep the machine, now off, from coming back by itself."""
+    async def fence_source(self, order: FenceOrder) -> FenceJournal:
+        """Keep the machine from coming back by itself."""
         errand = order.errand
         if errand.read_only:
             return FenceJournal()
         source = self._systems.source(errand.source)
-        return await self._step(lambda: source.fence(errand.machine_id, errand.mark(order.epoch)))
+        fence = source.override if order.part == "overrides" else source.fence
+        return await self._step(lambda: fence(errand.machine_id, errand.mark(order.epoch)))
 
     @activity.defn
     async def unfence_source(self, order: UnfenceOrder) -> None:
@@ -115,7 +117,11 @@ class SourceActivities:
         if errand.read_only:
             return
         source = self._systems.source(errand.source)
-        await self._step(lambda: source.unfence(errand.machine_id, order.journal, errand.mark(order.epoch)))
+        mark = errand.mark(order.epoch)
+        if order.part == "overrides":
+            await self._step(lambda: source.undo_overrides(errand.machine_id, mark))
+        else:
+            await self._step(lambda: source.unfence(errand.machine_id, order.journal, mark))
 
     @activity.defn
     async def raise_source_epoch(self, order: SourceOrder) -> None:

@@ -2,12 +2,14 @@
 
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 from temporalio import activity
 
 from activities.ladder import down_the_ladder
 from activities.running import cuttable
 from activities.systems import Systems
+from activities.watching import staying_off
 from contracts.errors import FerryError
 from contracts.steps import CopyOrder, CopyReport, Errand, Progress
 from disks.copying import Copying, Meter
@@ -79,7 +81,7 @@ class TransferActivities:
                 allow=lambda count, cut: limits.allow(errand.migration, order.bandwidth, count, cut),
             )
             try:
-                with limits.turn(errand.source, order.host, cut) as ours:
+                with self._watched(order, cut), limits.turn(errand.source, order.host, cut) as ours:
                     complete = ours and down_the_ladder(source, lambda: copying.run(plan), cut)
             except FerryError as error:
                 if error.code == "vsphere.stream_disbelieved":  # what came before its end is on the target, and owed
@@ -105,6 +107,12 @@ class TransferActivities:
             seconds=time.monotonic() - began,
             owed=total(standing.owed) + total(standing.unsure),
         )
+
+    def _watched(self, order: CopyOrder, cut: threading.Event) -> AbstractContextManager[None]:
+        """The final pass reads a machine that must stay off (SAFETY 9)."""
+        if not order.freeze.final:
+            return nullcontext()
+        return staying_off(self._systems.source(order.errand.source), order.errand.machine_id, cut)
 
     def _plan(self, ledger: Ledger, source: DiskSource, order: CopyOrder, upto: str) -> Plan:
         plan = ledger.standing.plan

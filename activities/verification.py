@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from temporalio import activity
 
@@ -12,6 +13,7 @@ from activities.source_proofs import SourceProofs
 from activities.systems import Systems
 from activities.target_proofs import TargetProofs
 from activities.transfer import Rate
+from activities.watching import staying_off
 from contracts.errors import FerryError
 from contracts.steps import BothProofs, Progress, ProofOrder, ProofReport
 from disks.copying import Meter
@@ -101,7 +103,8 @@ class VerificationActivities:
             raise FerryError("store.damaged", f"the journal of {disk.slot} does not tell of a finished copy")
         manifest = ledger.manifest(disk.capacity)
         try:
-            finding, method = prove(order, ledger, manifest, cut, meter)
+            with self._watched(order, cut):
+                finding, method = prove(order, ledger, manifest, cut, meter)
             root = manifest.root()
             if order.snapshot_vdi and finding.extents and not standing.diverged:
                 ledger.differs(order.snapshot_vdi, merged(finding.extents))
@@ -123,6 +126,11 @@ class VerificationActivities:
             seconds=time.monotonic() - began,
             differences=tuple(finding.differences),
         )
+
+    def _watched(self, order: ProofOrder, cut: threading.Event) -> AbstractContextManager[None]:
+        if not order.source_off:
+            return nullcontext()
+        return staying_off(self._systems.source(order.errand.source), order.errand.machine_id, cut)
 
 
 def _not_made(order: ProofOrder, reason: str) -> ProofReport:

@@ -135,6 +135,7 @@ class UndoStep(StrEnum):
     UNFENCE_SOURCE = "unfence_source"
     BLOCK_TARGET = "block_target"
     DROP_BASES = "drop_bases"
+    UNDO_OVERRIDES = "undo_overrides"
 
 
 class Undo(Contract):
@@ -186,6 +187,7 @@ class MigrationState(Contract):
     epoch: int = 0
     bandwidth: str | None = Field(default=None, description="as set_limits changed it; None: as it was asked for")
     fence: FenceJournal | None = None
+    overrides: FenceJournal | None = Field(default=None, description="what could have switched the source on by itself")
     switched_tracking_on: bool = False
     was_on: bool = True
     runs: int = 1

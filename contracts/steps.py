@@ -261,6 +261,13 @@ class FenceJournal(Contract):
     """What was changed on the source so that it does not come back by itself, as data for the way back."""
 
     changes: dict[str, str] = {}
+    left: tuple[str, ...] = Field(default=(), description="what could not be changed, and why")
+
+
+class FenceOrder(SourceOrder):
+    """Fence it. ``overrides``: what could switch it on by itself, while it still runs; ``network``: once it is off."""
+
+    part: Literal["overrides", "network"] = "network"
 
 
 class UnfenceOrder(Contract):
@@ -269,6 +276,7 @@ class UnfenceOrder(Contract):
     errand: Errand
     journal: FenceJournal
     epoch: int = 0
+    part: Literal["overrides", "network"] = "network"
 
 
 class SnapshotReport(Contract):
@@ -302,6 +310,7 @@ class ProofOrder(Contract):
         default="", description="uuid of the snapshot that is read between passes, and told against later"
     )
     reason: str = Field(default="", description="why no better way, to be told in the report")
+    source_off: bool = Field(default=False, description="the source must stay off meanwhile")
 
 
 class ProofReport(Contract):

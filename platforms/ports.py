@@ -130,6 +130,17 @@ class Source(Protocol):
         """
         ...
 
+    def override(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
+        """See to it that nothing but a person switches it on (HA, DRS, auto-start); answers what was changed.
+
+        What may not be changed stays, and is named. Raises ``source.stale_epoch``.
+        """
+        ...
+
+    def undo_overrides(self, machine_id: str, mark: OwnerMark) -> None:
+        """As HA, DRS and auto-start were before. Raises ``source.stale_epoch``."""
+        ...
+
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """Undo what the journal names. Raises ``source.stale_epoch``."""
         ...

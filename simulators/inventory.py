@@ -121,6 +121,15 @@ class Vm(Strict):
     folder: str = ""
     # What vCenter knows of its host: of a VM that is not connected but for that, it has no configuration to show.
     connection: Literal["connected", "disconnected", "orphaned", "inaccessible", "invalid"] = "connected"
+    autostart: bool = False  # whether its host switches it on when it boots
+
+
+class Cluster(Strict):
+    """The hosts stand in a cluster with these services."""
+
+    ha: bool = False
+    drs: bool = False
+    dpm: bool = False
 
 
 class Vsphere(Strict):
@@ -135,6 +144,7 @@ class Vsphere(Strict):
     user: str = "ferry@vsphere.local"
     privileges_missing: list[str] = []  # ids such as VirtualMachine.State.CreateSnapshot
     licence: Annotated[Literal["paid", "evaluation", "free"], BeforeValidator(_as_lower)] = "paid"
+    cluster: Cluster | None = None
     nfc_directory: Literal["end", "head"] = "end"  # where an exported disk's grain directory stands
     datastores: list[Datastore] = [Datastore(name="datastore1")]
     networks: list[Text] = ["VM Network"]

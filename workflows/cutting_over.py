@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.steps import (
         BothProofs,
         FenceJournal,
+        FenceOrder,
         PoweredOff,
         PowerOffOrder,
         Preflight,
@@ -103,6 +104,14 @@ class CuttingOver:
         await story.hear(
             order("raise_source_epoch", SourceOrder(errand=story.errand, epoch=story.state.epoch), _STORED)
         )
+        if workflow.patched("overrides"):
+            story.will_undo(UndoStep.UNDO_OVERRIDES)
+            overrides = FenceOrder(errand=story.errand, epoch=story.state.epoch, part="overrides")
+            story.set(
+                overrides=await story.hear(
+                    order("fence_source", overrides, FenceJournal, summary="override HA, DRS and auto-start")
+                )
+            )
         if story.state.was_on:
             story.will_undo(UndoStep.POWER_ON_SOURCE)
         request = story.request
@@ -123,7 +132,7 @@ class CuttingOver:
         story.stop_if_asked()
         story.will_undo(UndoStep.UNFENCE_SOURCE)
         fence = await story.hear(
-            order("fence_source", SourceOrder(errand=story.errand, epoch=story.state.epoch), FenceJournal)
+            order("fence_source", FenceOrder(errand=story.errand, epoch=story.state.epoch), FenceJournal)
         )
         story.set(fence=fence)
 
@@ -193,6 +202,7 @@ class CuttingOver:
                         part=part,
                         base=story.state.bases.get(disk.vdi, "") if part == "since" else "",
                         reason=self._reason() if part == "whole" else "",
+                        source_off=True,
                     )
                     for disk in story.shell.disks
                 ],
@@ -214,7 +224,9 @@ class CuttingOver:
             proofs_source=await self._proofs(
                 "prove_source",
                 [
-                    ProofOrder(errand=story.errand, target_disk=disk, freeze=freeze, bandwidth=story.bandwidth)
+                    ProofOrder(
+                        errand=story.errand, target_disk=disk, freeze=freeze, bandwidth=story.bandwidth, source_off=True
+                    )
                     for disk in story.shell.disks
                 ],
             )
@@ -285,6 +297,7 @@ class CuttingOver:
                 ProofOrder(
                     errand=story.errand, target_disk=disk, snapshot_vdi=snapshot.vdis[disk.vdi],
                     freeze=story.state.final_freeze, bandwidth=story.bandwidth, reason=refused[0].method,
+                    source_off=True,
                 )
                 for disk in story.shell.disks
             ],
@@ -308,9 +321,11 @@ class CuttingOver:
         await story.insist("finish_target", self._ref(), _STORED)
         await story.insist("release_source", said, _STORED)
         notes = ["the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
-        if story.state.fence and story.state.fence.changes:
-            changed = ", ".join(f"{name}: {change}" for name, change in sorted(story.state.fence.changes.items()))
+        journals = [each for each in (story.state.overrides, story.state.fence) if each]
+        changed = ", ".join(f"{name}: {change}" for each in journals for name, change in sorted(each.changes.items()))
+        if changed:
             notes.append(f"the source stays off and fenced ({changed})")
+        notes += [f"not overridden at the source: {each}" for journal in journals for each in journal.left]
         story.set(undo=(), notes=tuple(notes))
 
     async def block_target(self) -> None:

@@ -350,6 +350,12 @@ class Story:
                 unfence = UnfenceOrder(errand=self.errand, journal=journal, epoch=self.state.epoch)
                 await heard(order("unfence_source", unfence, type(None)))
                 self.set(fence=None)
+            case UndoStep.UNDO_OVERRIDES:
+                back = UnfenceOrder(
+                    errand=self.errand, journal=FenceJournal(), epoch=self.state.epoch, part="overrides"
+                )
+                await heard(order("unfence_source", back, type(None), summary="overrides of HA, DRS, auto-start"))
+                self.set(overrides=None)
             case UndoStep.DROP_BASES:
                 await heard(order("drop_bases", said, type(None)))
                 self.set(bases={})

@@ -18,10 +18,10 @@ FENCE_KEY = "ferry.fence"
 
 
 def fence(session: Session, vm: Located, mark: OwnerMark) -> FenceJournal:
-    """NICs that would connect at power-on no longer do. Raises ``source.stale_epoch``.
+    """NICs that would connect at power-on no longer do: whoever starts the machine all the same has it without network.
 
-    HA, DRS and auto-start overrides and the template mark are not made yet: a machine that somebody or something
-    starts comes up without network.
+    Raises ``source.stale_epoch``. No template mark: of a template nothing but name and annotation can be changed, so
+    that no epoch could be raised any more (docs/decisions/0009).
     """
     properties = vm.properties(session)
     see_that_it_is_ours(vm, properties, mark)

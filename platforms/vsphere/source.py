@@ -19,6 +19,7 @@ from platforms.vsphere import (
     inventory,
     licence,
     marks,
+    overrides,
     power,
     snapshots,
     tags,
@@ -172,8 +173,16 @@ class VsphereSource:
         power.switch(self.session, self._find(machine_id), mark, Power.ON)
 
     def fence(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
-        """NICs only, for now: see :func:`platforms.vsphere.fencing.fence`."""
+        """See :func:`platforms.vsphere.fencing.fence`."""
         return fencing.fence(self.session, self._find(machine_id), mark)
+
+    def override(self, machine_id: str, mark: OwnerMark) -> FenceJournal:
+        """See the protocol."""
+        return overrides.override(self.session, self._find(machine_id), mark)
+
+    def undo_overrides(self, machine_id: str, mark: OwnerMark) -> None:
+        """See the protocol."""
+        overrides.take_back(self.session, self._find(machine_id), mark)
 
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""

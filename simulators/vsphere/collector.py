@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim, vmodl
 
 from simulators.vsphere import soap
+from simulators.vsphere.clusters import AUTOSTART
 from simulators.vsphere.tasks import not_found
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ def _typed(world: "World", moid: str) -> Any:
         )
     }  # fmt: skip
     fixed["LicenseManager"] = vim.LicenseManager("LicenseManager")
+    fixed[AUTOSTART] = vim.host.AutoStartManager(AUTOSTART)
     fixed["SessionManager"] = vim.SessionManager("SessionManager")
     if moid in fixed:
         return fixed[moid]

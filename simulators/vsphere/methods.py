@@ -235,6 +235,8 @@ class Methods:
 
         def work() -> None:
             with machine.lock:
+                if machine.template and _changes_more_than_a_template_may(spec):
+                    raise soap.named_fault("NotSupported", "The operation is not supported on the object.")
                 if spec.changeVersion and spec.changeVersion != str(machine.config_version):
                     raise soap.named_fault("ConcurrentAccess", "the configuration was changed by somebody else")
                 machine.config_version += 1
@@ -273,6 +275,14 @@ class Methods:
 
     def _RefreshStorageInfo(self, machine: Machine, said: dict[str, Any], _: Any) -> None:
         machine.layout = machine.layout_now()
+
+
+def _changes_more_than_a_template_may(spec: Any) -> bool:
+    """Of a template only name and annotation can be changed (govmomi's pull request 1431)."""
+    allowed = {"name", "annotation", "changeVersion"}
+    return any(
+        getattr(spec, info.name) not in (None, []) for info in spec._GetPropertyList() if info.name not in allowed
+    )
 
 
 def _below(snapshot: Snapshot) -> list[Snapshot]:

@@ -23,8 +23,8 @@ from simulators.authority import Authority
 from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Vsphere
+from simulators.vsphere import clusters, nfc, soap
 from simulators.vsphere import folder as files
-from simulators.vsphere import nfc, soap
 from simulators.vsphere.collector import Collector
 from simulators.vsphere.methods import Methods
 from simulators.vsphere.rest import Rest
@@ -238,6 +238,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 return (found[0] if found else None), vim.ManagedEntity
         if method.startswith("HttpNfcLease"):
             return self._of_lease(method.removeprefix("HttpNfcLease"), this, said)
+        if method in clusters.PRIVILEGES:
+            return lab.world.clusters.call(method, this, said), vim.Task
         value = lab.methods.call(method, this, said)
         if method == "QueryChangedDiskAreas":
             return value, type(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from simulators.vsphere import soap
+from simulators.vsphere.clusters import AUTOSTART
 from simulators.vsphere.devices import devices_of
 from simulators.vsphere.licences import licence_properties
 
@@ -172,11 +173,13 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
         },
         world.compute._moId: {
             "name": lambda: "esx1", "parent": lambda: world.host_folder, "host": lambda: [world.host],
-            "resourcePool": lambda: world.resource_pool,
+            "resourcePool": lambda: world.resource_pool, **world.clusters.cluster_properties(),
         },
+        AUTOSTART: world.clusters.autostart_properties(),
         world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
         world.host._moId: {
             "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
+            "configManager": lambda: vim.host.ConfigManager(autoStartManager=vim.host.AutoStartManager(AUTOSTART)),
             "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
         },
         "LicenseManager": licence_properties(world.said),

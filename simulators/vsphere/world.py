@@ -12,6 +12,7 @@ from simulators.clock import Clock
 from simulators.faults import Faults
 from simulators.inventory import Datastore, Vsphere
 from simulators.vsphere import soap
+from simulators.vsphere.clusters import Clusters
 from simulators.vsphere.leases import Leases
 from simulators.vsphere.machine import Machine
 from simulators.vsphere.tasks import Tasks, not_found
@@ -34,9 +35,13 @@ class World:
         self.said, self.folder, self.clock, self.faults = said, folder, clock, faults
         self.tasks = Tasks(clock)
         self.leases = Leases(self)
+        self.clusters = Clusters(self)
         self.root, self.datacenter = vim.Folder("group-d1"), vim.Datacenter("datacenter-2")
         self.vm_folder, self.host_folder = vim.Folder("group-v3"), vim.Folder("group-h4")
-        self.compute, self.host = vim.ComputeResource("domain-s5"), vim.HostSystem("host-6")
+        self.compute: Any = vim.ComputeResource("domain-s5")
+        if said.cluster is not None:
+            self.compute = vim.ClusterComputeResource("domain-c5")
+        self.host = vim.HostSystem("host-6")
         self.resource_pool = vim.ResourcePool("resgroup-7")
         self.datastores: dict[str, Store] = {}
         for number, store in enumerate(said.datastores):
@@ -52,6 +57,7 @@ class World:
                 self.datastore(disk.datastore)
             moid = f"vm-{100 + number}" if said.kind == "vcenter" else str(1 + number)
             self.machines[moid] = Machine(self, vm, moid)
+        self.clusters.begin()
         self._static = world_properties(self)
 
     def datastore(self, name: str) -> Store:

@@ -13,8 +13,8 @@ from tests.workflows.scripted_steps import ScriptedSteps
 PREPARE = ["preflight", "claim_source", "make_shell", "change_tracking_on"]
 PASS = ["freeze", "copy_disk", "seal"]
 CUTOVER = [
-    "preflight", "raise_source_epoch", "power_off_source", "fence_source", *PASS, "snapshot_target", "prove_target",
-    "diverge_target",
+    "preflight", "raise_source_epoch", "override_source", "power_off_source", "fence_source", *PASS, "snapshot_target",
+    "prove_target", "diverge_target",
 ]  # fmt: skip
 START = ["unblock_target", "start_target"]
 LEAVE = ["change_tracking_off", "finish_target", "release_source"]

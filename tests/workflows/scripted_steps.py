@@ -18,6 +18,7 @@ from contracts.steps import (
     CopyOrder,
     CopyReport,
     FenceJournal,
+    FenceOrder,
     Freeze,
     FreezeOrder,
     FrozenDisk,
@@ -208,13 +209,16 @@ class ScriptedSteps:
         self.both_on_at_once |= self.target_power is Power.ON
 
     @activity.defn
-    async def fence_source(self, order: SourceOrder) -> FenceJournal:
+    async def fence_source(self, order: FenceOrder) -> FenceJournal:
+        if order.part == "overrides":
+            self._do("override_source", order)
+            return FenceJournal(changes={"HA restart": "off"})
         self._do("fence_source", order)
         return FenceJournal(changes={"nic 4000": "startConnected"})
 
     @activity.defn
     async def unfence_source(self, order: UnfenceOrder) -> None:
-        self._do("unfence_source", order)
+        self._do("undo_overrides" if order.part == "overrides" else "unfence_source", order)
 
     @activity.defn
     async def raise_source_epoch(self, order: SourceOrder) -> None:

@@ -160,8 +160,8 @@ async def test_a_cutover_that_fails_before_the_start_powers_the_source_on_again(
         await migration.report()
 
     said = migration.steps.said
-    assert said[-6:] == [
-        "unfence_source", "raise_source_epoch", "power_on_source",
+    assert said[-7:] == [
+        "unfence_source", "raise_source_epoch", "power_on_source", "undo_overrides",
         "change_tracking_off", "remove_shell", "release_source",
     ]  # fmt: skip
     assert migration.steps.power.value == "on"
@@ -199,7 +199,7 @@ async def test_a_guest_that_does_not_shut_down_leaves_it_running_and_asks(migrat
     await migration.until_phase(Phase.AWAITING_APPROVAL)
     await migration.approve()
     await migration.until(lambda status: status.needs_human == "source.shutdown_timeout")
-    assert migration.steps.said[-1] == "power_on_source"
+    assert migration.steps.said[-2:] == ["power_on_source", "undo_overrides"]
 
     await migration.update("retry")
     await migration.until_phase(Phase.AWAITING_APPROVAL)
@@ -219,6 +219,7 @@ async def test_a_target_that_may_be_started_is_blocked_again_before_the_source_c
     said = migration.steps.said
     assert said[said.index("unblock_target!") + 1 :] == [
         "block_target", "raise_target_epoch", "unfence_source", "raise_source_epoch", "power_on_source",
+        "undo_overrides",
     ]  # fmt: skip
     raised = [order for order in migration.steps.orders if type(order).__name__ == "ShellRef"][-1]
     assert raised.epoch == 2, "an unblock that a stopped worker still has in its hands is refused"
@@ -421,7 +422,7 @@ async def test_a_rollback_after_the_start_stops_the_target_before_the_source_com
     assert report.outcome == "rolled-back"
     assert said[said.index("block_target") :] == [
         "block_target", "raise_target_epoch", "stop_target", "raise_source_epoch",
-        "unfence_source", "power_on_source", "change_tracking_off", "remove_shell", "release_source",
+        "unfence_source", "power_on_source", "undo_overrides", "change_tracking_off", "remove_shell", "release_source",
     ]  # fmt: skip
     assert not migration.steps.both_on_at_once
     power_on = next(order for order in reversed(migration.steps.orders) if type(order).__name__ == "SourceOrder")

@@ -176,6 +176,8 @@ _ENTRIES = (
                "Start a new migration; a full copy is made."),
     ErrorEntry("verify.target_differs", _F, "The target does not hold what was sent.",
                "Before the start, the source comes back by itself. Report this with the blocks named.", _VERIFY),
+    ErrorEntry("verify.not_done", _F, "Only a migration that is done can be proven again.",
+               "Look at `ferry status VM`: wait for its end, or start it again.", _CONFLICT),
     ErrorEntry("verify.snapshot_gone", _F, "The snapshot of the target as it was before its start is gone.",
                "Nothing: without it, only the source can be compared with what was sent.", _VERIFY),
     ErrorEntry("verify.source_differs", _ASK, "The target is not what the source held at power-off.",

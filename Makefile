@@ -26,6 +26,7 @@ temporal: env
 # What the tests judge with, in the same way.
 judges: env
 	-@$(PY) -m starter.go_tools vcsim versitygw
+	-@.venv/bin/uv sync --locked --inexact --quiet --group judges >&2
 
 demo: env ## one migration, end to end, with a worker killed on the way
 	@.venv/bin/ferry demo $(ARGS)

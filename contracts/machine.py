@@ -94,6 +94,15 @@ class Machine(Contract):
     read_only: bool = Field(default=False, description="its host's licence lets the API change nothing (free ESXi)")
 
 
+class StoreRoom(Contract):
+    """A datastore, and what a machine's snapshot takes of it; all in bytes."""
+
+    datastore: str
+    grown: int
+    free: int
+    capacity: int
+
+
 class MachineSummary(Contract):
     """One line of `ferry inventory`."""
 

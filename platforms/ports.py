@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from contracts.assessment import Named, Unread
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import (
     BaseReport,
     Errand,
@@ -98,6 +98,10 @@ class Source(Protocol):
 
     def thaw(self, machine_id: str, migration: str) -> None:
         """Remove every snapshot of this migration, wait, and see that nothing is left to consolidate."""
+        ...
+
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """What a snapshot that exists takes of its datastores, and what these have left (SAFETY 10)."""
         ...
 
     def open_disk(self, machine_id: str, freeze: Freeze, disk_id: str) -> DiskSource:

@@ -10,6 +10,7 @@ from starter.commands import (
     approving,
     assessing,
     cancelling,
+    codec_serving,
     demonstrating,
     diagnosing,
     explaining,
@@ -88,4 +89,7 @@ app.command("cancel", short_help="Stop a migration.")(cancelling.cancel)
 app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
 app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
 app.command("explain", short_help="What an error code means.")(explaining.explain)
+app.command("codec-server", short_help="Let `temporal` and its Web UI read what is encrypted.")(
+    codec_serving.codec_server
+)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

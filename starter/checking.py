@@ -18,6 +18,7 @@ from starter.failures import as_ferry_error
 from starter.inspecting import inspect
 from starter.polling import polled
 from starter.settings import Settings, load_settings
+from trust.converting import codec_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ async def check_all(config: Path | None) -> list[Finding]:
     """All lines, in the order in which they should be mended."""
     found: list[Finding] = []
     settings = _config(config, found)
+    _payloads(settings, found)
     client = await _temporal(settings, found)
     if client is None:
         return [*found, *(Finding(what, None, "not looked at: no Temporal") for what in ("workers", "systems"))]
@@ -78,6 +80,20 @@ def _config(config: Path | None, found: list[Finding]) -> Settings:
     named = f"sources {', '.join(settings.sources) or 'none'}; targets {', '.join(settings.targets) or 'none'}"
     found.append(Finding("config", True, f"{settings.path}: {named}"))
     return settings
+
+
+def _payloads(settings: Settings, found: list[Finding]) -> None:
+    """Whether this client encrypts. A worker with other keys is found by what it answers."""
+    try:
+        ids = codec_of(settings.temporal).key_ids
+    except FerryError as error:
+        found.append(_failed("payloads", error))
+        return
+    if not ids:
+        found.append(Finding("payloads", True, "not encrypted in Temporal: [temporal] payload_key is not set"))
+        return
+    older = f"; {', '.join(ids[1:])} decrypt only" if len(ids) > 1 else ""
+    found.append(Finding("payloads", True, f"encrypted with the key {ids[0]}{older}"))
 
 
 async def _temporal(settings: Settings, found: list[Finding]) -> Client | None:

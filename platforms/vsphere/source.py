@@ -9,7 +9,7 @@ from pyVmomi import vim
 from contracts.assessment import Named, Unread
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
     bulk,
@@ -21,6 +21,7 @@ from platforms.vsphere import (
     marks,
     overrides,
     power,
+    room,
     snapshots,
     tags,
     tracking,
@@ -50,10 +51,6 @@ class VsphereSource:
         """Such as ``VMware vCenter Server 8.0.3 build-24022515``."""
         told: str = self.session.call("log in", lambda instance: instance.RetrieveContent().about.fullName)
         return f"{told}, free licence: it moves what is off" if licence.is_read_only(self.session) else told
-
-    def forget_refusal(self) -> None:
-        """The password was corrected: after ``vsphere.login_refused`` nothing logs in until this is called."""
-        self.session.forget_refusal()
 
     # -- inventory
 
@@ -155,6 +152,10 @@ class VsphereSource:
         return FrozenVsphereDisk(self.session, self._ladder, self._find(machine_id), freeze, disk)
 
     # -- power and fence
+
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """See the protocol."""
+        return room.room(self.session, self._find(machine_id))
 
     def power(self, machine_id: str) -> Power:
         """Whether it runs."""

@@ -31,10 +31,6 @@ class XapiTarget:
         """Log out and hang up."""
         self._api.close()
 
-    def forget_refusal(self) -> None:
-        """Try a password again that was refused: somebody says that it is right now (SAFETY 21)."""
-        self._api.forget_refusal()
-
     def check(self) -> str:
         """One line about the pool."""
         return describe(self._api)

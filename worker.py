@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.approved_steps import ApprovedStepActivities
+from activities.assessment import AssessmentActivities
 from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
 from activities.leftovers import LeftoverActivities
@@ -47,6 +48,7 @@ from platforms.xapi.target import XapiTarget
 from starter.connecting import connect
 from trust.converting import codec_of, converter_with
 from trust.telling import core_runtime, speak
+from workflows.assess import Assess
 from workflows.collect_leftovers import CollectLeftovers
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
@@ -121,7 +123,7 @@ async def register_search_attributes(client: Client) -> None:
         ) from None
 
 
-_WORKFLOWS = [MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow, CollectLeftovers, RetireVm, MoveDisk]
+_WORKFLOWS = [MigrateVm, Inspect, Assess, VerifyVm, ReadRecordWorkflow, CollectLeftovers, RetireVm, MoveDisk]
 
 
 def workers(client: Client, systems: Systems) -> list[Worker]:
@@ -135,6 +137,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(LeftoverActivities(systems)),
         CalendarActivities().next_window,
         *_activities_of(PoweringOff(systems)),
+        *_activities_of(AssessmentActivities(systems)),
         *_activities_of(source),
         *_activities_of(target),
         *_activities_of(SmokeActivities(systems)),

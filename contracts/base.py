@@ -1,6 +1,6 @@
 """Two kinds of model: what we say to ourselves, and what a person writes."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Contract(BaseModel):
@@ -17,3 +17,15 @@ class Request(BaseModel):
     """Written by a person: a misspelt key is told at once, but not what was in it: it may be a secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def fields_told(error: ValidationError, whole: str) -> str:
+    """``max_passes: Input should be …``, without the values, which may be long or secret.
+
+    Args:
+        whole: what is at fault where no field of it is.
+    """
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or whole}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors()
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from contracts.bandwidth import Bandwidth
-from contracts.base import Request
+from contracts.base import Request, fields_told
 from contracts.errors import FerryError
 
 CONFIG_VARIABLE = "FERRY_CONFIG"
@@ -149,6 +149,5 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise FerryError("config.invalid", f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise FerryError("config.invalid", f"{path}: {told}") from None
+        raise FerryError("config.invalid", f"{path}: {fields_told(error, 'the file')}") from None
     return config

@@ -22,3 +22,4 @@ class VerifyReport(Contract):
     target: tuple[ProofReport, ...] = Field(default=(), description="the pre-start snapshot beside what was sent")
     source: tuple[ProofReport, ...] = Field(default=(), description="the source, which is off, beside what was sent")
     notes: tuple[str, ...] = ()
+    slots: dict[str, str] = Field(default={}, description="disk id to controller and unit, such as scsi0:0")

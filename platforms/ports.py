@@ -5,11 +5,12 @@ morefs and opaque refs may change underneath. Every call is idempotent: it looks
 by its mark what an earlier attempt made. All raise :class:`contracts.errors.FerryError` only.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from contracts.after import RemoveOrder, Retired, RetireOrder, Vitals
+from contracts.assessment import Named, Unread
 from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.move_disk import MoveDiskReport, MoveDiskRequest
@@ -43,6 +44,14 @@ class Source(Protocol):
 
     def machines(self) -> list[MachineSummary]:
         """All machines, sorted by name."""
+        ...
+
+    def names(self) -> tuple[list[Named], int]:
+        """All machines but templates, by name; and how many templates there are."""
+        ...
+
+    def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
+        """Many at once, whole but for their tags. One that cannot be read is told, and keeps nobody from the others."""
         ...
 
     def machine(self, vm: str) -> Machine:

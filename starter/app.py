@@ -8,6 +8,7 @@ import typer
 from starter.commands import (
     answering,
     approving,
+    assessing,
     cancelling,
     codec_serving,
     collecting,
@@ -62,6 +63,7 @@ def ferry(
     Move one VM:
       ferry doctor                  is everything reachable?
       ferry inventory               which VMs are there?
+      ferry assess                  which of them are ready to move?
       ferry start web01             start; it goes on whatever becomes of this terminal
       ferry status web01 --watch    where is it, and what does it wait for?
       ferry approve web01           yes to the cutover, after seeing the facts
@@ -78,6 +80,7 @@ app.command("demo", short_help="See it all here: migrate, crash, go on, prove.")
 app.add_typer(lab.app, name="lab")
 app.command("doctor", short_help="Is all there that a migration needs?")(diagnosing.doctor)
 app.command("inventory", short_help="List the VMs of a source.")(inventorying.inventory)
+app.command("assess", short_help="Which VMs are ready, which are not, and why.")(assessing.assess)
 app.command("start", short_help="Start the migration of a VM.")(starting.start)
 app.command("status", short_help="Where a migration is, or all of them.")(showing.status)
 app.command("approve", short_help="Say yes to the cutover.")(approving.approve)

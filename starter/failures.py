@@ -48,8 +48,10 @@ def as_ferry_error(error: BaseException) -> FerryError:
 
 
 def fields_told(error: "ValidationError") -> str:
-    """``max_passes: Input should be …``, without the values, which may be long."""
-    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'request'}: {each['msg']}" for each in error.errors())
+    """What is wrong with a request, field by field."""
+    from contracts import base
+
+    return base.fields_told(error, "request")
 
 
 def is_known(code: str | None) -> bool:

@@ -18,11 +18,11 @@ async def verify(client: Client, workflow: str) -> VerifyReport:
         workflow: id of the migration.
 
     Raises:
-        FerryError: ``request.invalid`` where the migration is not done; ``temporal.no_worker``; what a worker met.
+        FerryError: ``verify.not_done`` where the migration is not done; ``temporal.no_worker``; what a worker met.
     """
     seen = await look(client, workflow)
     if seen.report is None or seen.report.outcome != "done":
-        raise FerryError("request.invalid", f"{workflow} is {seen.outcome}: only a migration that is done is verified")
+        raise FerryError("verify.not_done", f"{workflow} {f'ended {seen.outcome}' if seen.over else 'still runs'}")
     answered = await polled(client, QUEUE)
     if not answered.workers:
         raise FerryError("temporal.no_worker", answered.line)

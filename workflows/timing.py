@@ -98,4 +98,6 @@ TIMINGS: dict[str, Timing] = {
     "remove_source": _LOOK,
     "reboot_target": Timing(timedelta(hours=1)),
     "inspect": Timing(timedelta(minutes=2)),
+    "find_machines": _LOOK,
+    "assess_machines": _LOOK,
 }

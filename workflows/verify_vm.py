@@ -46,7 +46,7 @@ class VerifyVm:
         if report.errand is None or not report.disks or report.outcome != "done":
             raise ApplicationError(
                 f"the migration of {report.vm or 'that VM'} ended {report.outcome!r}: only a done one is verified",
-                type="request.invalid", non_retryable=True,
+                type="verify.not_done", non_retryable=True,
             )  # fmt: skip
         notes: list[str] = []
         try:
@@ -61,6 +61,7 @@ class VerifyVm:
         return VerifyReport(
             vm=report.vm, migration=report.migration, target=target, source=source, notes=tuple(notes),
             holds=bool(made) and all(each.holds for each in made),
+            slots={each.disk_id: each.slot for each in report.disks},
         )  # fmt: skip
 
     async def _target(

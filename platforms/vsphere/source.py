@@ -1,12 +1,13 @@
 """vSphere as a :class:`platforms.ports.Source`: each step is told in a module of its own, here they are gathered."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pyVmomi import vim
 
 from contracts.after import RemoveOrder, Retired, RetireOrder
+from contracts.assessment import Named, Unread
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.leftovers import Found
@@ -14,6 +15,7 @@ from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRo
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
     approved_steps,
+    bulk,
     details,
     facts,
     fencing,
@@ -68,6 +70,14 @@ class VsphereSource:
             if properties.get("config.instanceUuid") and not properties.get("config.template")
         ]
         return sorted(lines, key=lambda line: line.name)
+
+    def names(self) -> tuple[list[Named], int]:
+        """All but templates."""
+        return bulk.names(self.session)
+
+    def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
+        """Many at once."""
+        return bulk.machines(self.session, refs)
 
     def machine(self, vm: str) -> Machine:
         """One machine, whole."""

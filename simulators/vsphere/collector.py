@@ -37,8 +37,11 @@ class Collector:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    def value(self, moid: str, path: str, views: Views) -> tuple[Any, Any]:
+    def value(self, moid: str, path: str, views: Views, made: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """The value at a leaf path and its type.
+
+        Args:
+            made: properties of this object that were made for other paths of the same answer.
 
         Raises:
             ManagedObjectNotFound, InvalidProperty.
@@ -49,7 +52,10 @@ class Collector:
             kind = type(ref)._GetPropertyInfo(first).type
         except AttributeError:
             raise _no_property(path) from None
-        value = properties[first]() if first in properties else None
+        made = {} if made is None else made
+        if first not in made:
+            made[first] = properties[first]() if first in properties else None
+        value = made[first]
         for name in rest.split(".") if rest else ():
             if value is None:
                 break
@@ -74,12 +80,13 @@ class Collector:
     def content(self, ref: Any, wanted: list[Any], views: Views) -> Any:
         """An ObjectContent."""
         props, missing = [], []
+        made: dict[str, Any] = {}
         paths = [path for spec in wanted if isinstance(ref, spec.type) for path in spec.pathSet or []]
         if any(spec.all for spec in wanted if isinstance(ref, spec.type)):
             paths = list((self._world.properties(ref._moId) or {}).keys())
         for path in dict.fromkeys(paths):
             try:
-                value, kind = self.value(ref._moId, path, views)
+                value, kind = self.value(ref._moId, path, views, made)
             except vmodl.query.InvalidProperty:
                 raise
             except vmodl.MethodFault as error:

@@ -18,7 +18,12 @@ def verification_view(report: VerifyReport) -> RenderableType:
     target = {each.disk_id: each for each in report.target}
     source = {each.disk_id: each for each in report.source}
     rows = [
-        (disk, proof_told(target.get(disk)), proof_told(source.get(disk)), _root(target.get(disk) or source.get(disk)))
+        (
+            report.slots.get(disk, disk),
+            proof_told(target.get(disk)),
+            proof_told(source.get(disk)),
+            _root(target.get(disk) or source.get(disk)),
+        )
         for disk in dict.fromkeys([*target, *source])
     ]
     if rows:

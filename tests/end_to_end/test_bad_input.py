@@ -213,6 +213,13 @@ def test_a_vm_without_change_tracking_is_told_and_waits_for_a_human_untouched(ru
     assert running.vcenter("state")["old01"]["extra_config"] == before["extra_config"]
 
 
+def test_only_a_migration_that_is_done_is_verified(running):
+    assert start(running, "rdm01").returncode == 4
+    ended = running.ferry("verify", "rdm01", "--source", "vsphere")
+    assert ended.returncode == 9, ended.stderr
+    assert "error[verify.not_done]: migrate/vsphere/rdm01 ended failed" in ended.stderr
+
+
 def test_an_unknown_field_is_refused_by_every_door(running):
     before = world(running)
     said = {"source": "vsphere", "vm": "good01", "target": "lab", "aproval": "geheim"}

@@ -18,7 +18,7 @@ from starter.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    *("demo", "doctor", "inventory", "start", "status", "approve", "reject", "pause", "resume"),
+    *("demo", "doctor", "inventory", "assess", "start", "status", "approve", "reject", "pause", "resume"),
     *("sync-now", "retry", "cancel", "rollback", "explain", "templates", "lab"),
 )
 

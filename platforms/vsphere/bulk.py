@@ -11,10 +11,12 @@ from pyVmomi import vim, vmodl
 from contracts.assessment import Named, Unread
 from contracts.errors import FerryError
 from contracts.machine import Machine
-from platforms.vsphere import inventory, licence
+from platforms.vsphere import details, inventory, licence, place
 from platforms.vsphere.faults import translated
 from platforms.vsphere.properties import PAGE, VM, pc, read_all
 from platforms.vsphere.session import Session
+
+_PATHS = tuple(dict.fromkeys([*inventory.PATHS, *details.DETAIL_PATHS]))
 
 Read = tuple[Any, dict[str, Any], Any]
 """A machine, its properties, and the fault of one that may not be read."""
@@ -33,12 +35,11 @@ def names(session: Session) -> tuple[list[Named], int]:
 
 def machines(session: Session, refs: Sequence[str]) -> list[Machine | Unread]:
     """Each machine whole but for its tags, which are a call of their own for each; or why it could not be read."""
-    stores = {
-        told["name"]: told["summary.type"]
-        for _, told in read_all(session, vim.Datastore, ["name", "summary.type"], "list the datastores")
-        if "name" in told and "summary.type" in told
-    }
-    hosts = {ref._moId: told.get("name", "") for ref, told in read_all(session, vim.HostSystem, ["name"], "list hosts")}
+    listed = read_all(session, vim.Datastore, ["name", "summary.type", "summary.accessible"], "list the datastores")
+    stores = {told["name"]: told["summary.type"] for _, told in listed if "name" in told and "summary.type" in told}
+    unreachable = {told["name"] for _, told in listed if told.get("summary.accessible") is False}
+    hosts = {ref._moId: told for ref, told in read_all(session, vim.HostSystem, ["name", "parent"], "list the hosts")}
+    clusters = place.clusters(session)
     read = list(_read(session, refs))
     networks = _networks(session, [properties for _, properties, _ in read])
     read_only = licence.is_read_only(session)
@@ -51,11 +52,12 @@ def machines(session: Session, refs: Sequence[str]) -> list[Machine | Unread]:
             if fault is not None:
                 raise translated(fault, f"read {name}")
             _check_connected(name, properties)
-            host = properties.get("runtime.host")
-            machine = inventory.machine_of(
-                session.name, ref, properties, stores, networks, hosts.get(host._moId, "") if host is not None else ""
-            )
-            found.append(machine.model_copy(update={"read_only": read_only}))
+            host = hosts.get(properties["runtime.host"]._moId, {}) if properties.get("runtime.host") else {}
+            machine = inventory.machine_of(session.name, ref, properties, stores, networks, str(host.get("name") or ""))
+            machine = details.with_details(machine, properties, unreachable)
+            cluster = clusters.get(host["parent"]._moId) if host.get("parent") else None
+            where = place.in_cluster(ref, cluster) if cluster is not None else machine.place
+            found.append(machine.model_copy(update={"read_only": read_only, "place": where}))
         except FerryError as error:
             found.append(Unread(ref=ref._moId, name=name, code=error.code, message=error.message))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -91,9 +93,7 @@ def _read(session: Session, refs: Sequence[str]) -> Iterator[Read]:
 def _collected(instance: Any, refs: Sequence[str]) -> list[Read]:
     collector = instance.RetrieveContent().propertyCollector
     objects = [pc.ObjectSpec(obj=vim.VirtualMachine(ref, instance._stub), skip=False) for ref in refs]
-    spec = pc.FilterSpec(
-        objectSet=objects, propSet=[pc.PropertySpec(type=VM, all=False, pathSet=list(inventory.PATHS))]
-    )
+    spec = pc.FilterSpec(objectSet=objects, propSet=[pc.PropertySpec(type=VM, all=False, pathSet=list(_PATHS))])
     found: list[Read] = []
     page = collector.RetrievePropertiesEx([spec], pc.RetrieveOptions(maxObjects=PAGE))
     while page is not None:

@@ -6,7 +6,7 @@ from pyVmomi import vim
 
 from contracts.errors import FerryError
 from contracts.machine_facts import PlaceFacts
-from platforms.vsphere.properties import read_one
+from platforms.vsphere.properties import read_all, read_one
 from platforms.vsphere.session import Session
 
 _CLUSTER_PATHS = (
@@ -29,6 +29,22 @@ def place_of(session: Session, ref: Any, host: Any) -> PlaceFacts:
         if error.code != "vsphere.no_permission":
             raise
         return PlaceFacts()
+    return in_cluster(ref, found)
+
+
+def clusters(session: Session) -> dict[str, dict[str, Any]]:
+    """All clusters at once, by moref, as :func:`in_cluster` wants them; none where our account may not see them."""
+    try:
+        found = read_all(session, vim.ClusterComputeResource, _CLUSTER_PATHS, "list the clusters")
+    except FerryError as error:
+        if error.code != "vsphere.no_permission":
+            raise
+        return {}
+    return {ref._moId: told for ref, told in found}
+
+
+def in_cluster(ref: Any, found: dict[str, Any]) -> PlaceFacts:
+    """A machine in a cluster whose properties are these. Pure."""
     hosts, machines = rules_of(ref, found)
     return PlaceFacts(
         cluster=str(found.get("name") or ""),

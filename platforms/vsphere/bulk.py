@@ -13,6 +13,7 @@ from contracts.errors import FerryError
 from contracts.machine import Machine
 from platforms.vsphere import details, inventory, licence, place
 from platforms.vsphere.faults import translated
+from platforms.vsphere.located import LOST
 from platforms.vsphere.properties import PAGE, VM, pc, read_all
 from platforms.vsphere.session import Session
 
@@ -74,7 +75,7 @@ def machines(session: Session, refs: Sequence[str]) -> list[Machine | Unread]:
 def _check_connected(name: str, properties: dict[str, Any]) -> None:
     state = properties.get("runtime.connectionState", "connected")
     if "config.instanceUuid" not in properties or state != "connected":
-        raise FerryError("vm.not_connected", f"{name} is {state}")
+        raise FerryError("vm.inaccessible" if state in LOST else "vm.not_connected", f"{name} is {state}")
 
 
 def _read(session: Session, refs: Sequence[str]) -> Iterator[Read]:

@@ -10,7 +10,7 @@ from platforms.vsphere.inventory import PATHS
 from platforms.vsphere.properties import VM, read_all, read_one
 from platforms.vsphere.session import Session
 
-_LOST = ("orphaned", "invalid", "inaccessible")
+LOST = ("orphaned", "invalid", "inaccessible")
 """``runtime.connectionState`` of what does not come back by itself; ``disconnected`` does, with its host."""
 
 
@@ -37,7 +37,7 @@ class Located:
         found = read_one(session, self.ref, PATHS, f"read {self.name}")
         state = found.get("runtime.connectionState", "connected")
         if "config.instanceUuid" not in found or state != "connected":
-            if state in _LOST:
+            if state in LOST:
                 raise FerryError("vm.inaccessible", f"{self.name} is {state}")
             # config is unset for inaccessible and orphaned VMs (vsphere.md §4)
             raise FerryError("vsphere.unreachable", f"{self.name} is {state}: is its host connected?")

@@ -48,9 +48,9 @@ async def test_the_assessment_says_what_the_preflight_says(tmp_path: Path, case:
     with both_sides(tmp_path, case) as (vcenter, pool, systems):
         if case.before is not None:
             case.before(vcenter, pool)
-        order = PreflightOrder(errand=errand(source="vc", target="pool", vm="web01"), **case.order)
+        order = PreflightOrder(errand=errand(source="vc", target="pool", vm=case.called), **case.order)
         found = await ActivityEnvironment().run(PreflightActivities(systems).preflight, order)
-        rows, _ = await assess(systems, "web01", sr=case.order.get("sr"))
+        rows, _ = await assess(systems, case.called, sr=case.order.get("sr"))
 
     [row] = rows
     assert {check.code: check.severity for check in row.checks} == {

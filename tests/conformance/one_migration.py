@@ -202,7 +202,11 @@ def one_migration(
     store: Store | None = None,
     power: str = "on",
     host: dict[str, Any] | None = None,
+<<<<<<< HEAD
     vm: dict[str, Any] | None = None,
+=======
+    nics: list[dict[str, Any]] | None = None,
+>>>>>>> c248168bbc62eef07f0e46b7a6d655d37b68ad37
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -213,13 +217,19 @@ def one_migration(
         sr: the pool's only one.
         store: one in the folder, if it is not given.
         takes_chunked: whether the pool does.
+        nics: of the VM; it has none, if they are not given.
         host: what else the source is (``kind``, ``licence``).
         vm: what else the machine is.
         purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
+<<<<<<< HEAD
     said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}], **(vm or {})}
+=======
+    said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}]}
+    said |= {"nics": nics or []}
+>>>>>>> c248168bbc62eef07f0e46b7a6d655d37b68ad37
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
     lan, srs = [{"name": "lan", "purpose": purpose}], [sr or {"name": "local-ext"}]

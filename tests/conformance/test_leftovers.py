@@ -201,7 +201,7 @@ def died_in_the_cutover(tmp_path):
         await one.sync(final=True)
         one.source.fence(one.errand.machine_id, one.errand.mark())
 
-    with one_migration(tmp_path) as one:
+    with one_migration(tmp_path, nics=[{"mac": "00:50:56:aa:00:01", "mac_type": "manual"}]) as one:
         gc = Gc(one)
 
         asyncio.run(until_it_dies(one))
@@ -215,9 +215,6 @@ async def test_what_keeps_a_source_off_goes_only_where_it_is_named_and_never_whi
 
     plan = await gc.plan()
     assert (plan["fence"].sort, plan["mark"].sort) == ("ask", "ask")
-    await gc.apply()
-    assert {"ferry.fence", "ferry.migration"} <= ours_on(gc.vm)
-
     pool = one.pool.pool
     shell = pool.db.by_uuid("VM", one.shell.vm)
     pool.db.get("VM", shell)["power_state"] = "Running"
@@ -225,6 +222,9 @@ async def test_what_keeps_a_source_off_goes_only_where_it_is_named_and_never_whi
     assert (refused.outcome, refused.code) == ("refused", "gc.target_runs")
     assert "ferry.fence" in gc.vm.extra_config
     pool.db.get("VM", shell)["power_state"] = "Halted"
+
+    await gc.apply()
+    assert {"ferry.fence", "ferry.migration"} <= ours_on(gc.vm)
 
     assert (await gc.remove(plan["fence"], named=True)).outcome == "removed"
     assert "ferry.fence" not in gc.vm.extra_config

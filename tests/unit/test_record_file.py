@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.record import RecordState, appended, canonical, following, report_digest, sha256
@@ -44,6 +44,7 @@ def test_what_was_exported_holds():
     assert checked(lines(over=False)).outcome == ""
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_changed_byte_is_found_in_its_line_or_the_next(data):
     said = lines(over=data.draw(st.booleans()))
@@ -57,6 +58,7 @@ def test_any_changed_byte_is_found_in_its_line_or_the_next(data):
     assert told.value.line == number + 1
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_line_that_is_gone_twice_there_or_elsewhere_is_named(data):
     said = lines()
@@ -78,6 +80,7 @@ def test_a_line_that_is_gone_twice_there_or_elsewhere_is_named(data):
     assert told.value.line == first + 1
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_tail_that_was_cut_off_is_found(data):
     whole = b"".join(lines())
@@ -132,6 +135,7 @@ def test_bytes_from_anywhere_do_no_harm(content, line):
     assert told.value.line == line
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_noise_is_refused_and_nothing_else_happens(noise):
     with pytest.raises(BrokenRecord):

@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: help setup env temporal judges demo lint types imports test test-e2e test-vcsim test-long crash mutants footprint bench
+.PHONY: help setup env temporal judges demo lint types imports test test-e2e test-vcsim test-long crash chaos mutants footprint bench
 
 help: ## list the chores
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,7 @@ temporal: env
 # What the tests judge with, in the same way.
 judges: env
 	-@$(PY) -m starter.go_tools vcsim versitygw
+	-@.venv/bin/uv sync --locked --inexact --quiet --group judges >&2
 	-@$(PY) -m tests.time_skipping
 
 demo: env ## one migration, end to end, with a worker killed on the way
@@ -56,6 +57,9 @@ test-long: env temporal ## what takes long
 
 crash: env temporal ## workers killed at seeded random moments; ARGS="--runs N --seed S"
 	@$(PY) -m tests.crash $(ARGS)
+
+chaos: env temporal ## every fault at every activity; ARGS="--runs N --seed S", "--only SEED", "--results FILE.md"
+	@$(PY) -m tests.chaos $(ARGS)
 
 mutants: env temporal ## one break per safety rule, each of which its test must catch; ARGS="--rule N"
 	@$(PY) -m tests.mutants $(ARGS)

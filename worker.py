@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -17,32 +16,43 @@ import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfigProfile
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.approved_steps import ApprovedStepActivities
 from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
+from activities.leftovers import LeftoverActivities
 from activities.limits import Limits
+from activities.moving import MovingActivities
 from activities.powering_off import PoweringOff
 from activities.preflight import PreflightActivities
+from activities.recording import RecordingActivities
+from activities.retiring import RetiringActivities
+from activities.smoke import SmokeActivities
 from activities.source import SourceActivities
 from activities.systems import Systems
 from activities.target import TargetActivities
+from activities.test_boot import TestBootActivities
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
-from contracts.config import Config, StoreConfig, TemporalConfig, config_path, load_config
+from contracts.config import Config, StoreConfig, config_path, load_config
 from contracts.error_catalogue import entry
-from contracts.errors import FerryError
+from contracts.errors import ExitCode, FerryError
 from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
 from disks.folder_store import FolderStore
 from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
+from starter.connecting import connect
+from trust.converting import codec_of, converter_with
+from trust.telling import core_runtime, speak
+from workflows.collect_leftovers import CollectLeftovers
 from workflows.inspect import Inspect
 from workflows.migrate_vm import MigrateVm
+from workflows.move_disk import MoveDisk
+from workflows.read_record import ReadRecordWorkflow
+from workflows.retire_vm import RetireVm
 from workflows.verify_vm import VerifyVm
 
 GRACE = timedelta(seconds=5)
@@ -72,20 +82,11 @@ def build_systems(config: Config) -> Systems:
         sources={name: VsphereSource(name, each) for name, each in config.sources.items()},
         targets={name: XapiTarget(name, each) for name, each in config.targets.items()},
         store=_store(config.store),
+        tools={
+            each.vddk.nbdkit: f"[sources.{name}.vddk]" for name, each in config.sources.items() if each.vddk is not None
+        },
         limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
     )
-
-
-async def connect(config: TemporalConfig) -> Client:
-    """Temporal's own environment configuration wins over ferry.toml."""
-    settings: dict[str, Any] = dict(ClientConfigProfile.load().to_client_connect_config())
-    settings.setdefault("target_host", config.address or "localhost:7233")
-    if config.namespace:
-        settings.setdefault("namespace", config.namespace)
-    try:
-        return await Client.connect(**settings, data_converter=pydantic_data_converter)
-    except (RPCError, RuntimeError) as error:
-        raise FerryError("temporal.unreachable", f"{settings['target_host']}: {error}") from None
 
 
 async def register_search_attributes(client: Client) -> None:
@@ -120,16 +121,26 @@ async def register_search_attributes(client: Client) -> None:
         ) from None
 
 
+_WORKFLOWS = [MigrateVm, Inspect, VerifyVm, ReadRecordWorkflow, CollectLeftovers, RetireVm, MoveDisk]
+
+
 def workers(client: Client, systems: Systems) -> list[Worker]:
     """One for workflows and light activities, one for the bytes."""
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
+        ApprovedStepActivities(systems).take_approved_step,
         InspectionActivities(systems).inspect,
+        *_activities_of(RecordingActivities(systems)),
+        *_activities_of(LeftoverActivities(systems)),
         CalendarActivities().next_window,
         *_activities_of(PoweringOff(systems)),
         *_activities_of(source),
         *_activities_of(target),
+        *_activities_of(SmokeActivities(systems)),
+        *_activities_of(RetiringActivities(systems)),
+        *_activities_of(TestBootActivities(systems)),
+        *_activities_of(MovingActivities(systems)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut
@@ -138,7 +149,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=[MigrateVm, Inspect, VerifyVm], activities=light,
+            client, task_queue=QUEUE, workflows=_WORKFLOWS, activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(
@@ -160,12 +171,16 @@ def _activities_of(holder: object) -> list[Callable[..., Any]]:
 async def serve(config: Config) -> None:
     """Poll until SIGTERM or SIGINT; then cut what is under way, hand over, and log out."""
     systems = build_systems(config)
-    client = await connect(config.temporal)
+    codec = codec_of(config.temporal)
+    client = await connect(config.temporal, converter=converter_with(codec), runtime=core_runtime(), patience=60.0)
     await register_search_attributes(client)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    log.info("worker polls", queues=[QUEUE, TRANSFER_QUEUE], store=systems.store.id, namespace=client.namespace)
+    log.info(
+        "worker polls", queues=[QUEUE, TRANSFER_QUEUE], store=systems.store.id, namespace=client.namespace,
+        payload_keys=list(codec.key_ids),
+    )  # fmt: skip
     async with contextlib.AsyncExitStack() as running:
         for each in workers(client, systems):
             await running.enter_async_context(each)
@@ -178,11 +193,11 @@ async def serve(config: Config) -> None:
 
 
 def main() -> int:
-    """Parse, serve, and end with 0; 1 with the error told."""
+    """Parse, serve, and end with 0; with the error told 1, or 10 where somebody did not let us in."""
     parser = argparse.ArgumentParser(description="Ferry's worker: carries out migrations.")
     parser.add_argument("--config", type=Path, help="ferry.toml; default: FERRY_CONFIG, else ./ferry.toml")
     path = config_path(parser.parse_args().config)
-    _speak_json_unless_on_a_terminal()
+    speak()
     try:
         if path is None:
             raise FerryError("config.invalid", "no ferry.toml: name it with --config or FERRY_CONFIG")
@@ -191,27 +206,8 @@ def main() -> int:
         known = entry(error.code)
         told = f"error[{error.code}]: {error.message}\n  meaning: {known.meaning}\n  to do:   {known.action}"
         print(told, file=sys.stderr, flush=True)
-        return 1
+        return known.exit_code if known.exit_code is ExitCode.AUTH else ExitCode.ERROR
     return 0
-
-
-def _speak_json_unless_on_a_terminal() -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("temporalio.activity").addFilter(_not_told_yet)
-    if not sys.stderr.isatty():
-        structlog.configure(
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.JSONRenderer(),
-            ],
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
-
-
-def _not_told_yet(record: logging.LogRecord) -> bool:
-    """A step that failed with a code has said so itself (activities/running.py), and without a traceback."""
-    return not (record.exc_info and isinstance(record.exc_info[1], ApplicationError))
 
 
 if __name__ == "__main__":

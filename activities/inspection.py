@@ -1,7 +1,10 @@
 """Looking at the systems for a person: what `ferry inventory` and `ferry doctor` show."""
 
+from collections.abc import Callable
+
 from temporalio import activity
 
+from activities.doctoring import of_source, of_target, of_worker
 from activities.running import in_thread
 from activities.systems import Systems
 from contracts.errors import FerryError
@@ -29,10 +32,29 @@ class InspectionActivities:
             )
         return InspectReport(
             systems=(
-                *(_checked(name, "source", source) for name, source in sorted(systems.sources.items())),
-                *(_checked(name, "target", target) for name, target in sorted(systems.targets.items())),
+                *of_worker(systems.store, systems.tools),
+                *(each for name, source in sorted(systems.sources.items()) for each in _source(name, source)),
+                *(each for name, target in sorted(systems.targets.items()) for each in _target(name, target)),
             )
         )
+
+
+def _source(name: str, source: Source) -> list[SystemCheck]:
+    """Whether it lets us in, and if it does, what else there is to say."""
+    first = _checked(name, "source", source)
+    return [first, *_looked(name, "source", lambda: of_source(name, source.facts(None)))] if first.ok else [first]
+
+
+def _target(name: str, target: Target) -> list[SystemCheck]:
+    first = _checked(name, "target", target)
+    return [first, *_looked(name, "target", lambda: of_target(name, target.facts(None)))] if first.ok else [first]
+
+
+def _looked(name: str, kind: str, look: Callable[[], list[SystemCheck]]) -> list[SystemCheck]:
+    try:
+        return look()
+    except FerryError as error:
+        return [SystemCheck(name=name, kind=kind, topic="look", ok=False, line=error.message, code=error.code)]
 
 
 def _checked(name: str, kind: str, system: Source | Target) -> SystemCheck:

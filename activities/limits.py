@@ -31,6 +31,7 @@ class Limits:
     def __init__(self, bandwidth: str = "", disks_per_host: Mapping[str, int] | None = None) -> None:
         self._whole = _Allowance()
         self._whole.timetable = parse_bandwidth(bandwidth)
+        self.bandwidth = bandwidth
         self._per_host = disks_per_host or {}
         self._lock = threading.Lock()
         self._migrations: dict[str, _Allowance] = {}

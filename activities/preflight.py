@@ -38,6 +38,10 @@ class PreflightActivities:
             networks=networks,
             unmapped=tuple(unmapped),
             template=target.template_for(machine.guest_os),
+            vmware_tools=order.vmware_tools,
+            approved_steps=order.approved_steps,
+            segment_bytes=order.segment_bytes,
+            bandwidths=(order.bandwidth, self._systems.limits.bandwidth),
         )
         return Preflight(
             machine=machine,

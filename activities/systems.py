@@ -21,6 +21,8 @@ class Systems:
     targets: Mapping[str, Target]
     store: Store
     limits: Limits = field(default_factory=Limits)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Programs that its ferry.toml makes it need, and what for."""
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, thread_name_prefix="step"))
 
     def source(self, name: str) -> Source:

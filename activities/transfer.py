@@ -2,14 +2,15 @@
 
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from temporalio import activity
 
 from activities.ladder import down_the_ladder
 from activities.running import cuttable
 from activities.systems import Systems
-from activities.watching import staying_off
+from activities.watching import staying_off, with_room
 from contracts.errors import FerryError
 from contracts.steps import CopyOrder, CopyReport, Errand, Progress
 from disks.copying import Copying, Meter
@@ -81,7 +82,7 @@ class TransferActivities:
                 allow=lambda count, cut: limits.allow(errand.migration, order.bandwidth, count, cut),
             )
             try:
-                with self._watched(order, cut), limits.turn(errand.source, order.host, cut) as ours:
+                with self._watched(order, cut) as why, limits.turn(errand.source, order.host, cut) as ours:
                     complete = ours and down_the_ladder(source, lambda: copying.run(plan), cut)
             except FerryError as error:
                 if error.code == "vsphere.stream_disbelieved":  # what came before its end is on the target, and owed
@@ -98,7 +99,7 @@ class TransferActivities:
             pass_no=order.pass_no,
             complete=complete,
             kind=plan.kind,
-            reason=plan.reason,
+            reason="; ".join(each for each in (plan.reason, *why) if each),
             transport=source.transport,
             transport_reason=source.reason,
             bytes_planned=plan.bytes,
@@ -108,11 +109,18 @@ class TransferActivities:
             owed=total(standing.owed) + total(standing.unsure),
         )
 
-    def _watched(self, order: CopyOrder, cut: threading.Event) -> AbstractContextManager[None]:
-        """The final pass reads a machine that must stay off (SAFETY 9)."""
-        if not order.freeze.final:
-            return nullcontext()
-        return staying_off(self._systems.source(order.errand.source), order.errand.machine_id, cut)
+    @contextmanager
+    def _watched(self, order: CopyOrder, cut: threading.Event) -> Iterator[list[str]]:
+        """The final pass reads a machine that must stay off (SAFETY 9), any other one under a snapshot (SAFETY 10)."""
+        source, machine_id = self._systems.source(order.errand.source), order.errand.machine_id
+        if order.freeze.final:
+            with staying_off(source, machine_id, cut):
+                yield []
+        elif order.freeze.snapshot is not None:
+            with with_room(source, machine_id, order.freeze, cut) as why:
+                yield why
+        else:
+            yield []
 
     def _plan(self, ledger: Ledger, source: DiskSource, order: CopyOrder, upto: str) -> Plan:
         plan = ledger.standing.plan
@@ -122,8 +130,9 @@ class TransferActivities:
             # A pass that nobody sealed (its workflow was reset, say): what it left open is owed.
             ledger.close_pass(plan.pass_no, complete=False, void=True)
         plan = next_plan(
-            ledger.standing, source, pass_no=order.pass_no, upto=upto, prezeroed=order.target_disk.prezeroed
-        )
+            ledger.standing, source, pass_no=order.pass_no, upto=upto, prezeroed=order.target_disk.prezeroed,
+            distrust=order.distrust,
+        )  # fmt: skip
         ledger.begin_plan(plan)
         return plan
 

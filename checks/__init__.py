@@ -4,11 +4,35 @@ A new check is one function here, decorated with its code, and an entry of that 
 package fills :data:`checks.registry.CHECKS`.
 """
 
-from checks import disks, guest, hardware, placement, snapshots, source_system
+from checks import (
+    approved_steps,
+    change_tracking,
+    clocks,
+    devices,
+    disk_order,
+    disk_sizes,
+    disks,
+    esxi_hosts,
+    guest,
+    guest_boot,
+    hardware,
+    network_cards,
+    place,
+    placement,
+    pool,
+    privileges,
+    settings,
+    snapshots,
+    source_system,
+    transports,
+    vmware_tools,
+)
 from checks.registry import BLOCKER, CHECKS, NOTE, WARNING, Rule, run_checks
 from checks.seen import Seen
 
 __all__ = [
-    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "disks", "guest", "hardware", "placement", "run_checks",
-    "snapshots", "source_system",
+    "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "approved_steps", "change_tracking", "clocks", "devices",
+    "disk_order", "disk_sizes", "disks", "esxi_hosts", "guest", "guest_boot", "hardware", "network_cards", "place",
+    "placement", "pool", "privileges", "run_checks", "settings", "snapshots", "source_system", "transports",
+    "vmware_tools",
 ]  # fmt: skip

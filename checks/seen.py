@@ -13,6 +13,7 @@ class Seen:
     of what it does not know.
 
     ``networks``: source network to target network uuid; ``unmapped``: the source networks without one.
+    ``bandwidths``: the limits that hold, of the request and of the worker.
     """
 
     machine: Machine
@@ -23,4 +24,8 @@ class Seen:
     networks: dict[str, str] = field(default_factory=dict)
     unmapped: tuple[str, ...] = ()
     template: str = ""
+    vmware_tools: str = "leave"
+    approved_steps: tuple[str, ...] = ()
+    segment_bytes: int = 0
+    bandwidths: tuple[str, ...] = ()
     at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -6,7 +6,7 @@ Bytes a second, K, M and G being powers of 1024. The clock is the worker's; a da
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -26,6 +26,24 @@ class Timetable:
     """``entries``: minutes since Monday 0:00, ascending, and the limit from then on; None is none."""
 
     entries: tuple[tuple[int, int | None], ...] = ()
+
+    def least_in_a_day(self) -> int | None:
+        """Bytes that pass in the worst 24 hours; None where every 24 hours have a time without a limit."""
+        if not self.entries:
+            return None
+        monday = datetime(2024, 1, 1)
+        minutes = [self.at(monday + timedelta(minutes=minute)) for minute in range(7 * _DAY)]
+        worst: int | None = None
+        passed, unlimited = 0, 0
+        for minute in range(8 * _DAY):  # the window ends here; the week goes round
+            came = minutes[minute % len(minutes)]
+            passed, unlimited = passed + (came or 0) * 60, unlimited + (came is None)
+            if minute >= _DAY:
+                went = minutes[(minute - _DAY) % len(minutes)]
+                passed, unlimited = passed - (went or 0) * 60, unlimited - (went is None)
+            if minute >= _DAY - 1 and not unlimited:
+                worst = passed if worst is None else min(worst, passed)
+        return worst
 
     def at(self, now: datetime) -> int | None:
         """Bytes a second at that time; None where there is no limit."""

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from contracts.bandwidth import Bandwidth
 from contracts.base import Request
@@ -15,12 +15,18 @@ CONFIG_VARIABLE = "FERRY_CONFIG"
 
 
 def _reference(value: str) -> str:
-    if not value.startswith(("env:", "file:", "keyring:")):
-        raise ValueError("name the secret as env:NAME, file:PATH or keyring:SERVICE/USER; never write it here")
+    if not value.startswith(("env:", "file:", "keyring:", "vault:")):
+        known = "env:NAME, file:PATH, keyring:SERVICE/USER or vault:PATH#FIELD"
+        raise ValueError(f"name the secret as {known}; never write it here")
     return value
 
 
+def _one_or_several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 SecretRef = Annotated[str, AfterValidator(_reference)]
+SecretRefs = Annotated[list[SecretRef], BeforeValidator(_one_or_several)]
 
 
 class System(Request):
@@ -49,6 +55,7 @@ class SourceConfig(System):
     kind: Literal["vsphere"] = "vsphere"
     nfs: dict[str, str] = Field(default={}, description="datastore to its mounted path or nfs://host/export")
     vddk: VddkConfig | None = None
+    hosts: dict[str, str] = Field(default={}, description="name of an ESXi host to the address to be dialled for it")
     disks_per_host: int = Field(default=8, ge=1, description="read at once from one host, by each worker")
 
 
@@ -61,10 +68,11 @@ class TargetConfig(System):
 
 
 class TemporalConfig(Request):
-    """Where Temporal is; TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE win over it."""
+    """Where Temporal is; Temporal's own environment and profile win over it. TLS and API key are said there alone."""
 
     address: str | None = None
     namespace: str | None = None
+    payload_key: SecretRefs = Field(default=[], description="encrypts payloads; of several the first, all decrypt")
 
 
 class WorkerConfig(Request):

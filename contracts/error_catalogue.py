@@ -1,6 +1,8 @@
 """Every code that Ferry can say. docs/errors.md is made from this table; a test compares them."""
 
 from contracts.errors import ErrorEntry, ExitCode, Remedy
+from contracts.machine_catalogue import MACHINE_ENTRIES
+from contracts.systems_catalogue import SYSTEMS
 
 _R, _REDO, _ASK, _F = Remedy.RETRY, Remedy.REDO, Remedy.ASK, Remedy.FAIL
 _BLOCKED, _AUTH, _CONFLICT = ExitCode.BLOCKED, ExitCode.AUTH, ExitCode.CONFLICT
@@ -14,8 +16,14 @@ _ENTRIES = (
                "Name one that it has ([sources.NAME], [targets.NAME]), or add it and restart the worker.", _USAGE),
     ErrorEntry("config.invalid", _F, "ferry.toml is missing, unreadable, or has a key that Ferry does not know.",
                "Correct the line that the message names; docs/configuration.md has every key.", _USAGE),
-    ErrorEntry("config.secret_missing", _F, "A password reference (env:, file:, keyring:) leads to nothing.",
-               "Set the variable or write the file that the message names, then restart the worker.", _USAGE),
+    ErrorEntry("config.secret_missing", _ASK, "A password reference (env:, file:, keyring:, vault:) leads to nothing.",
+               "Write the file or the Vault secret that the message names, then `ferry retry VM`; after a change to a "
+               "variable, restart the worker first.", _USAGE),
+    ErrorEntry("vault.unreachable", _R, "Vault, where a secret is kept, does not answer.",
+               "Look at VAULT_ADDR and VAULT_CACERT of the process that asks, and whether Vault is unsealed."),
+    ErrorEntry("vault.refused", _ASK, "Vault does not let this process read the secret: its token or role is refused.",
+               "Renew VAULT_TOKEN or the token file, or give its policy `read` on the path that the message names; then "
+               "`ferry retry VM`.", _AUTH),
     ErrorEntry("message.wrong_phase", _F, "The message is not accepted in the phase that the migration is in.",
                "Look at `ferry status VM`; docs/operations.md tells which message fits which phase.", _CONFLICT),
     ErrorEntry("message.stale_ticket", _F, "The approval names a ticket whose facts have changed since.",
@@ -24,6 +32,15 @@ _ENTRIES = (
                "Send `lose_target_writes_since` with the `started_at` that `ferry status` shows.", _USAGE),
     ErrorEntry("temporal.unreachable", _R, "The Temporal server does not answer.",
                "Start it, or set TEMPORAL_ADDRESS; `ferry doctor` checks the connection."),
+    ErrorEntry("temporal.certificate", _F, "No TLS connection to Temporal: its certificate is not trusted here, or ours not there.",
+               "Set TEMPORAL_TLS_SERVER_CA_CERT_PATH, TEMPORAL_TLS_CLIENT_CERT_PATH and …_KEY_PATH, or the profile's "
+               "[profile.NAME.tls]; docs/configuration.md has an example.", _AUTH),
+    ErrorEntry("temporal.refused", _F, "Temporal does not know this client: its API key is missing or wrong, or may not do this.",
+               "Set TEMPORAL_API_KEY, or api_key in Temporal's own profile, to a key that is valid for the namespace.", _AUTH),
+    ErrorEntry("temporal.payload_key_missing", _ASK, "What Temporal holds is encrypted with a key that is not named here.",
+               "Name the key of that id in ferry.toml, [temporal] payload_key; keys that were in use stay in the list.", _AUTH),
+    ErrorEntry("temporal.payload_damaged", _ASK, "An encrypted payload does not open, though its key is here: it was altered.",
+               "Look at who may write to Temporal's database; restore it, or start the migration anew."),
     ErrorEntry("temporal.no_server", _F, "There is no Temporal dev server program to start.",
                "Put `temporal` on PATH, name it in TEMPORAL_CLI, or install Go so that it can be built.", _USAGE),
     ErrorEntry("temporal.no_worker", _R, "No worker polls the task queue, so nothing moves.",
@@ -38,12 +55,14 @@ _ENTRIES = (
     ErrorEntry("vm.ambiguous", _F, "Several VMs of the source bear that name.",
                "Name it by the instanceUuid or moref that the message lists.", _USAGE),
     ErrorEntry("vm.already_migrating", _F, "The VM bears the owner mark of another migration.",
-               "Look at the workflow that the message names; a dead owner's mark is cleared by hand (docs/operations.md).",
+               "Look at the workflow that the message names; a dead owner's mark is cleared by `ferry gc apply`.",
                _CONFLICT),
     ErrorEntry("vm.changed", _ASK, "The VM's disks, NICs or firmware were changed after its shell was made.",
                "Put them back and `ferry retry VM`; or cancel, and start a new migration."),
     ErrorEntry("vm.gone", _F, "The VM is no longer there, or was replaced by another of the same name.",
                "See what happened to it on the source; start anew for the VM that is there now."),
+    ErrorEntry("vm.inaccessible", _ASK, "vCenter has lost the VM's files (inaccessible, invalid) or its host's entry of it (orphaned).",
+               "Bring its datastore back, or register the VM again; then `ferry retry VM`, or cancel."),
     ErrorEntry("preflight.blocked", _F, "A check that must hold does not, so nothing was touched.",
                "The message lists each blocker with its code; `ferry explain CODE` tells what to do.", _BLOCKED),
     ErrorEntry("preflight.rdm_disk", _F, "A disk is a raw device mapping, which no snapshot freezes for us.",
@@ -89,10 +108,11 @@ _ENTRIES = (
                "Set them on the target by hand, or allow the user to read tags and start anew."),
     ErrorEntry("preflight.secure_boot", _F, "The VM boots with Secure Boot, which is off on the target.",
                "Turn it on there once the pool has its certificates."),
+    *MACHINE_ENTRIES,
     # -- vSphere
     ErrorEntry("vsphere.unreachable", _R, "vSphere does not answer.", "Check address, network and firewall (port 443)."),
     ErrorEntry("vsphere.login_refused", _ASK, "vSphere refuses the user name or password; it was tried once.",
-               "Correct the secret, restart the worker, then `ferry retry VM`.", _AUTH),
+               "Correct the secret, then `ferry retry VM`; the same password again only after the worker was restarted.", _AUTH),
     ErrorEntry("vsphere.certificate", _ASK, "vSphere's certificate is not the one that the config trusts.",
                "Correct ca_file or tls_sha256 of that source, restart the worker, then retry.", _AUTH),
     ErrorEntry("vsphere.no_permission", _ASK, "The account lacks the privilege that the message names.",
@@ -107,6 +127,8 @@ _ENTRIES = (
                "It stays. Each pass reads the whole disk by nfc or nbd and sends what differs: remove it for faster passes."),
     ErrorEntry("vsphere.consolidation_needed", _ASK, "Disks are still to be consolidated after a snapshot's removal.",
                "Consolidate the VM's disks on the source (a backup proxy often holds them), then retry."),
+    ErrorEntry("vsphere.question_pending", _ASK, "vSphere waits for an answer to a question about the VM.",
+               "Answer it in the vSphere client (of a locked CD drive: yes, disconnect), then `ferry retry VM`."),
     ErrorEntry("vsphere.change_tracking_unusable", _REDO, "Change tracking cannot be trusted for this pass.",
                "Nothing: the disk is read in full and what differs is sent, and the report says why."),
     ErrorEntry("vsphere.freeze_void", _REDO, "The snapshot or the disks' chain changed while they were read.",
@@ -141,7 +163,7 @@ _ENTRIES = (
     # -- XAPI
     ErrorEntry("xapi.unreachable", _R, "The pool does not answer.", "Check address, network and the toolstack."),
     ErrorEntry("xapi.login_refused", _ASK, "The pool refuses the user name or password; it was tried once.",
-               "Correct the secret, restart the worker, then `ferry retry VM`.", _AUTH),
+               "Correct the secret, then `ferry retry VM`; the same password again only after the worker was restarted.", _AUTH),
     ErrorEntry("xapi.certificate", _ASK, "A host's certificate is not one that the config trusts.",
                "Every host of a pool has its own: add it to ca_file or tls_sha256, restart the worker, retry.", _AUTH),
     ErrorEntry("xapi.no_permission", _ASK, "The account's role does not allow what the message names.",
@@ -160,8 +182,26 @@ _ENTRIES = (
                "Free memory or plug what the message names, then `ferry retry VM`."),
     ErrorEntry("xapi.shell_broken", _F, "The VM on the target is not as Ferry made it (a disk or mark is missing).",
                "Find out who changed it; start the migration anew."),
+    ErrorEntry("xapi.journal_damaged", _ASK, "A disk's VHD has lost its journal (opening journal failed: -2), as those do that were "
+               "copied as files: it can no longer be grown.",
+               "Move it to another SR while the VM runs: `ferry move-disk VM --sr SR`."),
+    ErrorEntry("move.refused", _F, "The disks cannot be moved as they are; nothing was done.",
+               "See what the message says: the VM must run, and it and the SR be named without doubt.", _CONFLICT),
     ErrorEntry("xapi.failure", _ASK, "XAPI answered with an error that Ferry does not know.",
                "Read it in the message, mend its cause, then `ferry retry VM`."),
+    ErrorEntry("retry.impossible", _F, "The migration that has ended left nothing that a new run could go on with.",
+               "Start anew with `ferry start VM`: a full copy is made.", _CONFLICT),
+    # -- after the start
+    ErrorEntry("smoke.failed", _ASK, "The target runs not as it should: the message says what was missing.",
+               "Look at its console in Xen Orchestra; mend it and `ferry retry VM`, take it as it is by "
+               "`ferry retry VM --accept`, or go back by `ferry rollback VM`."),
+    ErrorEntry("smoke.no_reboot", _ASK, "The guest cannot be asked to reboot: no tools answer there.",
+               "Install the guest tools and reboot it from inside, then `ferry retry VM`; or `ferry retry VM --accept`."),
+    ErrorEntry("source.runs_again", _ASK, "The source was switched on while its target is on probation.",
+               "Switch it off there and `ferry retry VM`; or take the source and give the target up: `ferry rollback VM`."),
+    ErrorEntry("retire.refused", _F, "Something speaks against removing this VM; nothing was done.",
+               "The message names all of it. Look at the VM on the source: what is left is removed there, by hand.",
+               _CONFLICT),
     # -- the store and the proofs
     ErrorEntry("store.mismatch", _R, "This worker has another store than the one the migration began with.",
                "Give all workers of the queue one shared store path, or stop the worker that is wrong."),
@@ -175,6 +215,21 @@ _ENTRIES = (
                "Restore it from a backup; else start anew: a full copy is made, never a guess."),
     ErrorEntry("target.diverged", _F, "The target has run, so its disks are no longer what was sent.",
                "Start a new migration; a full copy is made."),
+    ErrorEntry("gc.owner_lives", _F, "What should be removed belongs to a migration that goes on.",
+               "Leave it: the migration clears it itself. `ferry status` shows it; `ferry cancel VM` undoes all of it.", _CONFLICT),
+    ErrorEntry("gc.changed", _F, "What should be removed is no longer as it was when it was listed.",
+               "Look again with `ferry gc plan`; it may have been put to use.", _CONFLICT),
+    ErrorEntry("gc.needs_yes", _F, "It holds copied data, keeps a source off the network, or has an owner that is not known here.",
+               "See with `ferry gc plan` what it is; `ferry gc apply ID` removes it, or `--data ID` where it holds data.", _USAGE),
+    ErrorEntry("gc.target_runs", _F, "The source's fence stays: the VM that was made of it runs on the target.",
+               "Stop that VM first, or leave the source fenced: it must not come up beside its copy.", _CONFLICT),
+    ErrorEntry("gc.unknown_item", _F, "`ferry gc plan` lists nothing of that id.",
+               "Copy the id from `ferry gc plan`; what is gone needs no removing.", _USAGE),
+    ErrorEntry("record.broken", _F, "A record does not hold: an entry is missing, or is no longer what it was.",
+               "Believe nothing after the line or entry that the message names; export again (`ferry report VM --export FILE`), "
+               "and compare with Temporal's own history.", _VERIFY),
+    ErrorEntry("record.none", _F, "The migration kept no record: it was begun by a worker that had none.",
+               "Look at `ferry report VM` and at Temporal's own history of it."),
     ErrorEntry("verify.target_differs", _F, "The target does not hold what was sent.",
                "Before the start, the source comes back by itself. Report this with the blocks named.", _VERIFY),
     ErrorEntry("verify.snapshot_gone", _F, "The snapshot of the target as it was before its start is gone.",
@@ -189,7 +244,7 @@ _ENTRIES = (
                "Read the message and the worker's log; `ferry retry VM` tries again."),
 )  # fmt: skip
 
-CATALOGUE: dict[str, ErrorEntry] = {each.code: each for each in _ENTRIES}
+CATALOGUE: dict[str, ErrorEntry] = {each.code: each for each in (*_ENTRIES, *SYSTEMS)}
 
 
 def entry(code: str) -> ErrorEntry:

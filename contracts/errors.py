@@ -7,6 +7,8 @@ The code becomes ``ApplicationError.type``, the heading in docs/errors.md, the w
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from contracts.redaction import redacted
+
 
 class Remedy(StrEnum):
     """What happens by itself after a failure."""
@@ -49,9 +51,13 @@ class ErrorEntry:
 
 
 class FerryError(Exception):
-    """Something that went wrong and has a name. ``message`` may be shown to anyone: it holds no secret."""
+    """Something that went wrong and has a name. ``message`` may be shown to anyone: it holds no secret.
+
+    Whoever makes one sees to that; what they overlooked, a server's answer that repeats a password, is taken out here.
+    """
 
     def __init__(self, code: str, message: str) -> None:
+        message = redacted(message)
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

@@ -19,10 +19,11 @@ class SystemCheck(Contract):
     """One line of `ferry doctor`: whether a system lets us in, and what it is."""
 
     name: str = Field(description="name in ferry.toml")
-    kind: str = Field(description="vsphere or xcp-ng")
-    ok: bool
+    kind: str = Field(description="source, target or worker")
+    topic: str = Field(default="", description="what of it; empty: that it lets us in")
+    ok: bool | None = Field(description="None: it could not be looked at")
     line: str = Field(description="what was found, as a sentence; never a secret")
-    code: str = Field(default="", description="the error's code where it is not ok")
+    code: str = Field(default="", description="the code where it is not ok, or of a note")
 
 
 class InspectReport(Contract):

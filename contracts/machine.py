@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from contracts.base import Contract
+from contracts.machine_facts import DeviceFacts, GuestFacts, PlaceFacts, SettingFacts, SnapshotFacts
 
 
 class Power(StrEnum):
@@ -38,6 +39,8 @@ class Nic(Contract):
     network: str
     label: str = ""
     connected_at_start: bool = True
+    kind: str = Field(default="", description="such as vmxnet3 or sriov")
+    mac_set_by_hand: bool = False
 
 
 class SourceDisk(Contract):
@@ -58,6 +61,10 @@ class SourceDisk(Contract):
     thin: bool = True
     change_tracked: bool = False
     obstacle: str | None = None
+    sector: int = Field(default=512, description="bytes of a sector, as the guest sees it")
+    delta: bool = Field(default=False, description="it is the delta of another file")
+    managed_volume: str = Field(default="", description="id of the first class disk that it is")
+    inaccessible: bool = Field(default=False, description="its datastore does not answer")
 
 
 class Machine(Contract):
@@ -92,6 +99,20 @@ class Machine(Contract):
     needs_consolidation: bool = False
     owner: OwnerMark | None = None
     read_only: bool = Field(default=False, description="its host's licence lets the API change nothing (free ESXi)")
+    guest: GuestFacts = GuestFacts()
+    devices: DeviceFacts = DeviceFacts()
+    settings: SettingFacts = SettingFacts()
+    place: PlaceFacts = PlaceFacts()
+    snapshots: tuple[SnapshotFacts, ...] = Field(default=(), description="those of other people, parents first")
+
+
+class StoreRoom(Contract):
+    """A datastore, and what a machine's snapshot takes of it; all in bytes."""
+
+    datastore: str
+    grown: int
+    free: int
+    capacity: int
 
 
 class MachineSummary(Contract):

@@ -6,10 +6,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contracts.after import Smoke, SmokeReport
+from contracts.approved_steps import ApprovedStep
 from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 from contracts.durations import Duration
 from contracts.names import Phase
+from contracts.record import RecordState
 from contracts.sizes import Size
 from contracts.steps import (
     Check,
@@ -22,9 +25,19 @@ from contracts.steps import (
     Shell,
     SnapshotReport,
 )
+from contracts.test_boot import TestBoot, TestBootReport
 from contracts.windows import Opening, Windows
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Adopted(Request):
+    """An ended migration, as its report tells of it: its VDIs and its place in the store are gone on with."""
+
+    migration: str = Field(min_length=1)
+    store_id: str = Field(min_length=1)
+    epoch: int = Field(ge=0)
+    pass_no: int = Field(ge=0)
 
 
 class MigrateVmRequest(Request):
@@ -37,6 +50,12 @@ class MigrateVmRequest(Request):
     networks: dict[str, str] = Field(default={}, description="source network to target network")
     overrides: dict[str, Reason] = Field(
         default={}, description="code of a preflight check to the reason why it shall not block"
+    )
+    vmware_tools: Literal["leave", "remove-before", "remove-after"] = Field(
+        default="leave", description="what you do about VMware Tools; the preflight says what it takes"
+    )
+    approved_steps: dict[ApprovedStep, Reason] = Field(
+        default={}, description="what Ferry may do on the source beforehand, and why: remove-snapshots, eject-iso"
     )
     approval: Literal["manual", "auto"] = "manual"
     delta_interval: Duration = timedelta(minutes=15)
@@ -57,6 +76,27 @@ class MigrateVmRequest(Request):
     def _a_rule_is_nobody(self) -> Self:
         if self.approval == "auto" and self.quorum > 1:
             raise ValueError("approval: auto asks nobody, so there can be no quorum: leave one of them out")
+        return self
+
+    smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
+    adopt: Adopted | None = Field(
+        default=None,
+        description="an ended migration whose copied data is gone on with: `ferry retry VM --from` fills it in",
+    )
+    test_copy: bool = Field(
+        default=False, description="a copy of one moment, without cards, started on request only; nothing is stopped"
+    )
+    probation: Duration = Field(
+        default=timedelta(0), le=timedelta(days=365), description="days in which a rollback is still possible"
+    )
+    retire: Literal["rename", "none"] | None = Field(
+        default=None, description="what becomes of the source in the end; default: rename, after a probation"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_comes_after_a_test_copy(self) -> "MigrateVmRequest":
+        if self.test_copy and (self.probation or self.retire == "rename" or self.smoke is not None):
+            raise ValueError("test_copy stops no source: it has no probation, smoke test or retirement")
         return self
 
 
@@ -87,6 +127,15 @@ class Steer(Request):
 
     who: str = Field(default="", max_length=200)
     note: str = Field(default="", max_length=2000)
+
+
+class Retry(Steer):
+    """Try again; or, where that is offered, go on with things as they are."""
+
+    from_phase: Literal["", "initial-sync", "proof"] = Field(
+        default="", description="initial-sync: compare every disk in full; proof: prove again what differed"
+    )
+    accept: bool = Field(default=False, description="as it is: a smoke test that did not pass")
 
 
 class SetLimits(Request):
@@ -155,6 +204,7 @@ class UndoStep(StrEnum):
     UNFENCE_SOURCE = "unfence_source"
     BLOCK_TARGET = "block_target"
     DROP_BASES = "drop_bases"
+    DROP_TEST = "drop_test"
     UNDO_OVERRIDES = "undo_overrides"
 
 
@@ -238,11 +288,19 @@ class MigrationState(Contract):
     bases: dict[str, str] = Field(default={}, description="as in BaseReport")
     repaired: tuple[ProofReport, ...] = Field(default=(), description="what differed, and was sent again")
     kept_vdis: tuple[str, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = Field(default=(), description="the latest ones")
+    probation_ends_at: datetime | None = None
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    distrust: str = Field(default="", description="why the next pass compares every disk in full; empty: it need not")
+    test_boot: TestBoot | None = Field(default=None, description="asked for, and not over yet")
+    tests: int = Field(default=0, description="test boots that were begun")
+    test_boots: tuple[TestBootReport, ...] = Field(default=(), description="the latest ones")
     notes: tuple[str, ...] = ()
     last_message: str = ""
     predicted_downtime_s: float | None = None
     predicted_proof: str = Field(default="", description="what of the target is proven within that downtime, and how")
     rate: float = Field(default=0.0, description="bytes per second of the latest passes")
+    record: RecordState | None = Field(default=None, description="None: begun by code that kept none")
 
 
 class MigrateVmInput(MigrateVmRequest):
@@ -296,6 +354,10 @@ class Status(Contract):
     decisions: tuple[Decision, ...] = ()
     signals: tuple[HeardSignal, ...] = ()
     runs: int = 1
+    smoke_tests: tuple[SmokeReport, ...] = ()
+    probation_ends_at: datetime | None = None
+    test_boot: str = Field(default="", description="who asked for the one that is under way; empty: none is")
+    test_boots: tuple[TestBootReport, ...] = ()
 
 
 class DiskReport(Contract):
@@ -335,4 +397,11 @@ class Report(Contract):
     kept_vdis: tuple[str, ...] = ()
     decisions: tuple[Decision, ...] = ()
     pass_list: tuple[PassSummary, ...] = ()
+    smoke_tests: tuple[SmokeReport, ...] = ()
+    retired_as: str = Field(default="", description="what the source is called now; empty: as it was")
+    test_boots: tuple[TestBootReport, ...] = ()
+    epoch: int | None = Field(default=None, description="of its last step, for whoever goes on with it")
+    pass_no: int = 0
     notes: tuple[str, ...] = ()
+    record_head: str = Field(default="", description="digest of the last entry of the record (contracts/record.py)")
+    record_entries: int = 0

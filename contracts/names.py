@@ -10,8 +10,16 @@ TRANSFER_QUEUE = "ferry-transfer"
 MIGRATE_VM = "MigrateVm"
 VERIFY_VM = "VerifyVm"
 """The workflow behind `ferry verify`."""
+RETIRE_VM = "RetireVm"
+"""The workflow behind `ferry retire`."""
+MOVE_DISK = "MoveDisk"
+"""The workflow behind `ferry move-disk`."""
 INSPECT = "Inspect"
 """The short workflow behind `ferry inventory` and `ferry doctor`."""
+COLLECT_LEFTOVERS = "CollectLeftovers"
+"""The workflow behind `ferry gc`."""
+READ_RECORD = "ReadRecord"
+"""The short workflow behind `ferry report --export`."""
 
 
 class Phase(StrEnum):
@@ -26,9 +34,14 @@ class Phase(StrEnum):
     START = "start"
     PROBATION = "probation"
     DONE = "done"
+    TEST_COPY = "test-copy"
     ROLLED_BACK = "rolled-back"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+GOOD_ENDS = frozenset({Phase.DONE.value, Phase.TEST_COPY.value})
+"""Outcomes of a report that are what was asked for."""
 
 
 class Attribute(StrEnum):
@@ -52,6 +65,7 @@ class Message(StrEnum):
     SET_LIMITS = "set_limits"
     RETRY = "retry"
     ROLLBACK = "rollback"
+    TEST_BOOT = "test_boot"
 
 
 SIGNAL_TWINS: dict[str, Message] = {
@@ -63,11 +77,14 @@ SIGNAL_TWINS: dict[str, Message] = {
     "set_migration_limits": Message.SET_LIMITS,
     "retry_migration": Message.RETRY,
     "rollback_migration": Message.ROLLBACK,
+    "test_boot_migration": Message.TEST_BOOT,
 }
 """Signal name to the update of the same effect, for clients that know no updates."""
 
 STATUS = "status"
 """The query."""
+RECORD = "record"
+"""The query for the end of the record, which is not in the store yet."""
 
 _SYNCING = frozenset({Phase.INITIAL_SYNC, Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL})
 
@@ -87,6 +104,7 @@ ACCEPTED_IN: dict[Message, frozenset[Phase]] = {
     Message.RESUME: _SYNCING,
     Message.SYNC_NOW: _SYNCING,
     Message.SET_LIMITS: _SYNCING,
+    Message.TEST_BOOT: frozenset({Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL}),
     Message.RETRY: frozenset(Phase),
     Message.ROLLBACK: frozenset({Phase.CUTOVER, Phase.START, Phase.PROBATION}),
 }

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from contracts.base import Contract
+from contracts.facts import CardSeen, Datastore, Dialled, EsxiHost, Lacking, PoolHost
 from contracts.machine import Machine, OwnerMark
 from contracts.windows import Opening
 
@@ -41,6 +42,10 @@ class PreflightOrder(Contract):
     sr: str | None = None
     networks: dict[str, str] = {}
     overrides: dict[str, str] = Field(default={}, description="code of a check to the reason why it shall not block")
+    vmware_tools: str = "leave"
+    approved_steps: tuple[str, ...] = ()
+    segment_bytes: int = Field(default=0, description="0: not told")
+    bandwidth: str = ""
 
 
 class Check(Contract):
@@ -71,6 +76,12 @@ class SourceFacts(Contract):
     """What the system is that a machine comes from, and what it lets us do with that machine."""
 
     product: str = Field(default="", description="as it calls itself, with its version")
+    lacking: tuple[Lacking, ...] | None = Field(default=None, description="privileges of docs/vsphere.md")
+    hosts: tuple[EsxiHost, ...] | None = None
+    datastores: tuple[Datastore, ...] | None = None
+    clock_skew: float | None = Field(default=None, description="seconds that it is ahead of the worker")
+    has_vddk: bool = Field(default=False, description="ferry.toml configures VDDK")
+    unlooked: tuple[str, ...] = Field(default=(), description="what it did not answer, for `ferry doctor`")
 
 
 class TargetFacts(Contract):
@@ -85,6 +96,19 @@ class TargetFacts(Contract):
     srs: tuple[str, ...] = ()
     networks: dict[str, str] = {}
     configured_networks: dict[str, str] = {}
+    product: str = ""
+    version: str = ""
+    hosts: tuple[PoolHost, ...] | None = None
+    sr_shared: bool | None = None
+    sr_creates: bool | None = Field(default=None, description="its driver makes VDIs: not one of ISOs or of USB sticks")
+    internal_networks: tuple[str, ...] = Field(default=(), description="uuids of those that no host has a card for")
+    cards: tuple[CardSeen, ...] | None = None
+    lacking: tuple[Lacking, ...] | None = Field(default=None, description="messages that the account's role refuses")
+    backup_network: str = Field(default="", description="its name, where the pool's bytes go by it")
+    backup_doors: tuple[Dialled, ...] | None = Field(default=None, description="of the hosts that see the SR, there")
+    ha_enabled: bool | None = None
+    upgrading: bool | None = None
+    reads_ranges: bool | None = Field(default=None, description="a network is for NBD")
 
     @property
     def thick(self) -> bool:
@@ -100,6 +124,7 @@ class ShellOrder(Contract):
     sr_uuid: str
     networks: dict[str, str]
     template: str
+    test_copy: bool = Field(default=False, description="named so, and without cards: it meets nobody")
     epoch: int = 0
 
 
@@ -197,6 +222,7 @@ class CopyOrder(Contract):
     segment_bytes: int
     bandwidth: str = ""
     host: str = Field(default="", description="the host that serves the disk, for the limit of disks at once")
+    distrust: str = Field(default="", description="why change tracking is not believed, whatever it says")
 
 
 class CopyReport(Contract):

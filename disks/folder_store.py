@@ -43,6 +43,12 @@ class FolderStore:
             folder.mkdir(parents=True, exist_ok=True)
         return FolderShelf(folder)
 
+    def migrations(self) -> list[str]:
+        """The names of the folders."""
+        folder = self.folder / "migrations"
+        with _told(folder):
+            return sorted(each.name for each in folder.iterdir()) if folder.exists() else []
+
     @staticmethod
     def _identity(file: Path) -> str:
         """The id in the file; the first worker to come writes it, and a second cannot write another."""

@@ -6,7 +6,9 @@ from disks.plan import Plan, compare_plan, delta_plan, initial_plan, repeated_in
 from disks.protocols import DiskSource
 
 
-def next_plan(standing: Standing, source: DiskSource, *, pass_no: int, upto: str, prezeroed: bool) -> Plan:
+def next_plan(
+    standing: Standing, source: DiskSource, *, pass_no: int, upto: str, prezeroed: bool, distrust: str = ""
+) -> Plan:
     """The plan of a pass that begins now.
 
     Args:
@@ -14,6 +16,7 @@ def next_plan(standing: Standing, source: DiskSource, *, pass_no: int, upto: str
         source: the frozen disk.
         upto: the freeze's landmark; empty where nothing is tracked.
         prezeroed: whether the VDI held zeros when we made it.
+        distrust: why a landmark is not believed, though there is one; empty: it is.
 
     Raises:
         FerryError: ``target.diverged`` when the target has run since (SAFETY 18).
@@ -27,6 +30,8 @@ def next_plan(standing: Standing, source: DiskSource, *, pass_no: int, upto: str
         return repeated_initial_plan(
             pass_no, source.allocated(), standing.owed, upto=upto, capacity=capacity, prezeroed=prezeroed
         )
+    if distrust:
+        return compare_plan(pass_no, standing.owed, upto=upto, capacity=capacity, reason=distrust)
     if not standing.landmark or not upto:
         return compare_plan(pass_no, standing.owed, upto=upto, capacity=capacity, reason=_no_landmark(upto))
     try:

@@ -60,6 +60,9 @@ class Store(Protocol):
     def disk(self, migration: str, disk_id: str) -> Shelf:
         """The place of one disk of one migration."""
 
+    def migrations(self) -> list[str]:
+        """Ids of all migrations that something is kept of."""
+
 
 def check_identity(store: Store, expected: str) -> None:
     """Raises ``store.mismatch`` when a migration began with another store (SAFETY 6)."""

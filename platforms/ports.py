@@ -5,9 +5,14 @@ morefs and opaque refs may change underneath. Every call is idempotent: it looks
 by its mark what an earlier attempt made. All raise :class:`contracts.errors.FerryError` only.
 """
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Protocol
 
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.after import RemoveOrder, Retired, RetireOrder, Vitals
+from contracts.leftovers import Found
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
+from contracts.move_disk import MoveDiskReport, MoveDiskRequest
 from contracts.steps import (
     BaseReport,
     Errand,
@@ -21,6 +26,7 @@ from contracts.steps import (
     SourceFacts,
     TargetFacts,
 )
+from contracts.test_boot import TestMade, TestOrder
 from disks.protocols import Checksum, DiskSource, DiskTarget, ReadBack, TargetRanges
 
 
@@ -43,8 +49,11 @@ class Source(Protocol):
         """One machine by name, instanceUuid or moref. Raises ``vm.unknown``, ``vm.ambiguous``."""
         ...
 
-    def facts(self, machine: Machine) -> SourceFacts:
-        """What the preflight must know besides the machine itself: the system, its hosts, our privileges on it."""
+    def facts(self, machine: Machine | None) -> SourceFacts:
+        """What the preflight must know besides the machine itself: the system, its hosts, our privileges on it.
+
+        None: of the whole system, for `ferry doctor`.
+        """
         ...
 
     def claim(self, machine_id: str, mark: OwnerMark) -> None:
@@ -57,6 +66,21 @@ class Source(Protocol):
 
     def raise_epoch(self, machine_id: str, mark: OwnerMark) -> None:
         """Write a higher epoch into our mark (SAFETY 14); a lower one is ignored."""
+        ...
+
+    def remove_snapshots(self, machine_id: str, refs: Collection[str], mark: OwnerMark) -> tuple[str, ...]:
+        """Remove these snapshots of other people and no others, and wait until the disks are consolidated.
+
+        Returns:
+            The names of those that were still there.
+
+        Raises:
+            FerryError: ``source.stale_epoch`` where the machine is not ours any more.
+        """
+        ...
+
+    def eject_iso(self, machine_id: str, mark: OwnerMark) -> tuple[str, ...]:
+        """Leave empty CD drives; answers what was ejected. Raises ``source.stale_epoch``."""
         ...
 
     def change_tracking_on(self, machine_id: str) -> bool:
@@ -88,6 +112,10 @@ class Source(Protocol):
 
     def thaw(self, machine_id: str, migration: str) -> None:
         """Remove every snapshot of this migration, wait, and see that nothing is left to consolidate."""
+        ...
+
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """What a snapshot that exists takes of its datastores, and what these have left (SAFETY 10)."""
         ...
 
     def open_disk(self, machine_id: str, freeze: Freeze, disk_id: str) -> DiskSource:
@@ -133,6 +161,25 @@ class Source(Protocol):
 
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """Undo what the journal names. Raises ``source.stale_epoch``."""
+        ...
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry, whoever's it is; of one machine (``machine_id``), if it is named."""
+        ...
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them. It was seen a moment ago to be as it was when it was listed. Gone is success."""
+        ...
+
+    def retire(self, machine_id: str, order: RetireOrder) -> Retired:
+        """Rename, annotate and mark a migrated machine that is off; done before is success.
+
+        Raises ``source.stale_epoch``, ``vsphere.powered_on_again``.
+        """
+        ...
+
+    def remove(self, machine_id: str, order: RemoveOrder) -> None:
+        """Remove a retired machine with its disks. Raises ``retire.refused`` for any other, ``vm.gone``."""
         ...
 
 
@@ -206,6 +253,36 @@ class Target(Protocol):
         """Whether it runs."""
         ...
 
+    def vitals(self, vm: str) -> Vitals:
+        """How it does, as it can be seen from outside. Raises ``xapi.shell_broken`` when it is gone."""
+        ...
+
+    def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
+        """In order, after re-reading the epoch; one that has booted since is left alone.
+
+        Raises ``smoke.no_reboot``, ``source.stale_epoch``.
+        """
+        ...
+
+    def move_disks(self, request: MoveDiskRequest) -> MoveDiskReport:
+        """Move a running VM's disks to another SR. Raises ``move.refused``, ``xapi.busy``."""
+        ...
+
+    def make_test(self, order: TestOrder) -> TestMade:
+        """A VM of clones of the shell's disks, on a network without uplink; found again where it was made before.
+
+        Raises ``source.stale_epoch`` when that test, or a later one, is over.
+        """
+        ...
+
+    def start_test(self, order: TestOrder) -> None:
+        """Boot it, only where it meets nobody. Raises ``xapi.cannot_start``, ``xapi.shell_broken``."""
+        ...
+
+    def drop_test(self, order: TestOrder) -> None:
+        """Stop it and leave nothing of it; from here on nothing of it is made any more."""
+        ...
+
     def finish(self, vm: str, errand: Errand) -> None:
         """Clear what is ours and no longer needed: leaked dom0 VBDs, finished tasks, snapshots to be read back."""
         ...
@@ -236,4 +313,16 @@ class Target(Protocol):
 
     def checksum(self, vdi: str, errand: Errand, asker: str) -> Checksum:
         """Have the pool compute the MD5 of a VDI or snapshot VDI, which nobody can stop."""
+        ...
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry, whoever's it is. ``subject`` is for sources: a pool is always read whole."""
+        ...
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them. It was seen a moment ago to be as it was when it was listed. Gone is success."""
+        ...
+
+    def runs(self, migration: str) -> bool:
+        """Whether a VM that a migration made is not halted."""
         ...

@@ -30,24 +30,34 @@ class Authority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server_context(self, host: str) -> ssl.SSLContext:
-        """A TLS context for a server known by that DNS name or IP address.
+    def server_context(self, host: str, *more: str) -> ssl.SSLContext:
+        """A TLS context for a server known by that DNS name or IP address, and by ``more`` of them.
 
         Leaves ``<host>.pem`` (the certificate) and ``<host>.key`` in the CA's folder, the key readable
         by its owner only.
         """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        names = [_alternative_name(each) for each in (host, *more)]
+        context.load_cert_chain(*self._issue(host, names, ExtendedKeyUsageOID.SERVER_AUTH))
+        return context
+
+    def client(self, name: str) -> tuple[Path, Path]:
+        """The certificate and key of a client, as files."""
+        return self._issue(name, [x509.DNSName(name)], ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def _issue(self, name: str, alternatives: list[x509.GeneralName], use: x509.ObjectIdentifier) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = (
             _builder(subject, self._name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([_alternative_name(host)]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        certificate_file, key_file = self.folder / f"{host}.pem", self.folder / f"{host}.key"
+        certificate_file, key_file = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_file.touch(mode=0o600)
         key_file.write_bytes(
@@ -57,9 +67,7 @@ class Authority:
                 serialization.NoEncryption(),
             )
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate_file, key_file)
-        return context
+        return certificate_file, key_file
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

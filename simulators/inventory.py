@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
+from simulators.extras import Cluster, Device, Settings, Volume
+
 MAX_INVENTORY_BYTES = 1 << 20
 
 
@@ -30,7 +32,7 @@ def _as_lower(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
-OnOff = Annotated[Literal["on", "off"], BeforeValidator(_as_on_off)]
+Power = Annotated[Literal["on", "off", "suspended"], BeforeValidator(_as_on_off)]
 
 
 class Strict(BaseModel):
@@ -53,6 +55,9 @@ class Datastore(Strict):
     base_readable: bool | None = None
     allocated_areas: Literal["exact", "whole", "refused"] = "exact"
     capacity_gib: float = 8192
+    free_gib: float | None = None  # default: half of it
+    accessible: bool = True
+    maintenance: Literal["normal", "enteringMaintenance", "inMaintenance"] = "normal"
 
     @property
     def serves_frozen_base(self) -> bool:
@@ -68,7 +73,8 @@ class Nic(Strict):
     network: Text = "VM Network"
     mac: str = Field(pattern=r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")
     mac_type: Literal["manual", "generated", "assigned"] = "assigned"
-    type: Literal["vmxnet3", "e1000", "e1000e"] = "vmxnet3"
+    type: Literal["vmxnet3", "e1000", "e1000e", "sriov"] = "vmxnet3"
+    connected: bool = True  # at start
 
 
 class Disk(Strict):
@@ -83,18 +89,36 @@ class Disk(Strict):
     rdm: Literal["virtual", "physical"] | None = None
     sharing: Literal["sharingNone", "sharingMultiWriter"] = "sharingNone"
     encrypted: bool = False
+    sector: Literal[512, 4096] = 512  # as the guest sees it; 4096 since vSphere 9.0
+    first_class: bool = False  # a disk that has a life of its own (FCD), as container platforms make them
 
 
 class Guest(Strict):
     """What runs inside: whether VMware Tools answer, and how fast the guest writes (4 KiB anywhere)."""
 
     tools: Literal["running", "not-running", "not-installed"] = "running"
+    tools_status: Literal["current", "old", "too-old", "unmanaged"] = "current"
+    os: str = ""  # the guestId of what runs; default: as configured
+    hostname: str | None = None  # default: the machine's name
+    address: str = "192.0.2.10"  # empty: the tools tell none
+    volumes: list[Volume] = []
     writes_mib_per_s: float = 0.0
     writes_span_mib: float | None = None  # keep the writes inside the first MiB; default: the whole disk
     shutdown_burst_mib: float = 1.0
     shutdown_seconds: float = 1.0
     ignores_shutdown: bool = False
+    locks_cd: bool = False  # then vSphere asks before it ejects, and nothing happens until somebody answers
     seed: int = 0
+
+
+class EsxiHost(Strict):
+    """A host of the vCenter. Without a name it was added by its address."""
+
+    name: Text | None = None
+    connection: Literal["connected", "disconnected", "notResponding"] = "connected"
+    maintenance: bool = False
+    version: Text = ""  # default: the vCenter's
+    build: Text = "24022510"
 
 
 class Vm(Strict):
@@ -102,7 +126,7 @@ class Vm(Strict):
 
     name: Text
     firmware: Annotated[Literal["bios", "efi"], BeforeValidator(_as_lower)] = "bios"
-    power: OnOff = "on"
+    power: Power = "on"
     cpus: int = 1
     cores_per_socket: int = 1
     memory_mib: int = 1024
@@ -117,17 +141,12 @@ class Vm(Strict):
     change_tracking_supported: bool = True
     snapshots: list[Text] = []  # names of other people's snapshots, oldest first
     cdrom: str | None = None  # an ISO that is mounted, "[datastore] path"
+    devices: list[Device] = []
+    settings: Settings = Settings()
     instance_uuid: str | None = None
     folder: str = ""
+    host: Text = ""  # name of the host that it is on; default: the first
     autostart: bool = False  # whether its host switches it on when it boots
-
-
-class Cluster(Strict):
-    """The hosts stand in a cluster with these services."""
-
-    ha: bool = False
-    drs: bool = False
-    dpm: bool = False
 
 
 class Vsphere(Strict):
@@ -141,11 +160,15 @@ class Vsphere(Strict):
     datacenter: Text = "DC"
     user: str = "ferry@vsphere.local"
     privileges_missing: list[str] = []  # ids such as VirtualMachine.State.CreateSnapshot
+    answers_privileges: Literal["fetch", "has", "none"] = "fetch"  # how the API tells what an account may do
+    clock_skew_seconds: float = 0
+    hosts: list[EsxiHost] = [EsxiHost()]
     licence: Annotated[Literal["paid", "evaluation", "free"], BeforeValidator(_as_lower)] = "paid"
-    cluster: Cluster | None = None
     nfc_directory: Literal["end", "head"] = "end"  # where an exported disk's grain directory stands
     datastores: list[Datastore] = [Datastore(name="datastore1")]
     networks: list[Text] = ["VM Network"]
+    cluster: Cluster | None = None
+    tags_refused: bool = False  # the REST door lets nobody read tags
     vms: list[Vm] = []
 
     @model_validator(mode="after")
@@ -161,7 +184,7 @@ class Sr(Strict):
     """A storage repository."""
 
     name: Text
-    type: Literal["ext", "nfs", "lvm", "lvmoiscsi"] = "ext"
+    type: Literal["ext", "nfs", "lvm", "lvmoiscsi", "udev"] = "ext"  # udev: removable storage
     size_gib: float = 4096
     block_size: Literal[512, 4096] = 512
     qcow2: bool = False  # whether its driver can hold disks as qcow2, too
@@ -180,6 +203,19 @@ class XapiHost(Strict):
     name: Text
     memory_gib: float = 256
     srs: list[Text] | None = None  # which SRs it has plugged; default: all
+    networks: list[Text] | None = None  # to which it has a card; default: all
+    cpus: int = 16
+    enabled: bool = True  # no: it is in maintenance mode
+    clock_skew_seconds: float = 0
+    licence_until: Text = "2099-12-31"
+
+
+class PoolVm(Strict):
+    """Somebody else's VM of the pool, as a MAC on a network."""
+
+    name: Text
+    mac: str = Field(pattern=r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$")
+    power: Power = "on"
 
 
 class Xcpng(Strict):
@@ -192,8 +228,14 @@ class Xcpng(Strict):
     hosts: list[XapiHost] = [XapiHost(name="xcp1")]
     srs: list[Sr] = [Sr(name="local-ext")]
     networks: list[XapiNetwork] = [XapiNetwork(name="lan")]
+    vms: list[PoolVm] = []
+    backup_network: Text = ""  # name of the network by which the pool wants its bytes
+    high_availability: bool = False
+    rolling_upgrade: bool = False
     takes_chunked: bool = True  # no: a PUT of chunked raw is answered 404
     guest_writes_mib_per_s: float = 0.0  # by started targets; 0: they only run
+    guest_tools: bool = True  # whether started targets have an agent that tells its metrics to Xen
+    guest_address: Text = "10.0.0.2"  # what they tell as their first address
 
 
 class Inventory(Strict):

@@ -20,6 +20,8 @@ from simulators.vsphere.server import VsphereSimulator
 from simulators.xapi.server import XapiSimulator
 
 _MARK = ".ferry-lab"
+_AWKWARD = ':"$ü%'
+"""What real passwords hold, and careless programs trip over: in URLs, shells, XML, JSON, anything but ASCII."""
 
 
 class Lab:
@@ -81,8 +83,8 @@ class Lab:
     def _secret(self, name: str) -> str:
         file = self.folder / f"{name}.password"
         file.touch(mode=0o600)
-        password = secrets.token_urlsafe(18)
-        file.write_text(password + "\n")
+        password = _AWKWARD + secrets.token_urlsafe(18)
+        file.write_text(password + "\n", encoding="utf-8")
         return password
 
     def _config(self) -> str:

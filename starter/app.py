@@ -9,16 +9,22 @@ from starter.commands import (
     answering,
     approving,
     cancelling,
+    codec_serving,
+    collecting,
     demonstrating,
     diagnosing,
     explaining,
     inventorying,
     lab,
+    moving,
+    reporting,
+    retiring,
     rolling_back,
     showing,
     starting,
     steering,
     templates,
+    test_booting,
     verifying,
 )
 
@@ -84,5 +90,14 @@ app.command("retry", short_help="Try again what needed a human.")(answering.retr
 app.command("cancel", short_help="Stop a migration.")(cancelling.cancel)
 app.command("rollback", short_help="Back to the source.")(rolling_back.rollback)
 app.command("verify", short_help="Prove a finished migration again.")(verifying.verify)
+app.command("report", short_help="How a migration ended, and its record.")(reporting.report)
+app.command("verify-report", short_help="Check an exported record, offline.")(reporting.verify_report)
+app.add_typer(collecting.app, name="gc")
+app.command("test-boot", short_help="Boot what was copied so far, beside everything.")(test_booting.boot_test)
+app.command("retire", short_help="Rename the source of a finished migration, or remove it.")(retiring.retire)
+app.command("move-disk", short_help="Move a running VM's disks to another SR.")(moving.move_disk)
 app.command("explain", short_help="What an error code means.")(explaining.explain)
+app.command("codec-server", short_help="Let `temporal` and its Web UI read what is encrypted.")(
+    codec_serving.codec_server
+)
 app.command("templates", short_help="Which template a guest OS gets.")(templates.templates)

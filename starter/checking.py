@@ -18,6 +18,8 @@ from starter.failures import as_ferry_error
 from starter.inspecting import inspect
 from starter.polling import polled
 from starter.settings import Settings, load_settings
+from starter.temporal_limits import server_told
+from trust.converting import codec_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ async def check_all(config: Path | None) -> list[Finding]:
     """All lines, in the order in which they should be mended."""
     found: list[Finding] = []
     settings = _config(config, found)
+    if settings.path is not None:
+        _payloads(settings, found)
     client = await _temporal(settings, found)
     if client is None:
         return [*found, *(Finding(what, None, "not looked at: no Temporal") for what in ("workers", "systems"))]
@@ -49,6 +53,12 @@ async def check_all(config: Path | None) -> list[Finding]:
     else:
         found.append(Finding("systems", None, "not looked at: no worker"))
     return found
+
+
+async def server_line(client: Client) -> Finding:
+    """Its version and limits; a server that does not tell is none the worse."""
+    told = await server_told(client)
+    return Finding("temporal server", True if told else None, told or "it does not tell its version")
 
 
 def exit_code_of(found: list[Finding]) -> int:
@@ -80,6 +90,20 @@ def _config(config: Path | None, found: list[Finding]) -> Settings:
     return settings
 
 
+def _payloads(settings: Settings, found: list[Finding]) -> None:
+    """Whether this client encrypts. A worker with other keys is found by what it answers."""
+    try:
+        ids = codec_of(settings.temporal).key_ids
+    except FerryError as error:
+        found.append(_failed("payloads", error))
+        return
+    if not ids:
+        found.append(Finding("payloads", True, "not encrypted in Temporal: [temporal] payload_key is not set"))
+        return
+    older = f"; {', '.join(ids[1:])} decrypt only" if len(ids) > 1 else ""
+    found.append(Finding("payloads", True, f"encrypted with the key {ids[0]}{older}"))
+
+
 async def _temporal(settings: Settings, found: list[Finding]) -> Client | None:
     try:
         client = await connect(settings.temporal)
@@ -88,6 +112,7 @@ async def _temporal(settings: Settings, found: list[Finding]) -> Client | None:
         found.append(_failed("temporal", error))
         return None
     found.append(Finding("temporal", True, f"{options['target_host']}, namespace {client.namespace}"))
+    found.append(await server_line(client))
     return client
 
 
@@ -140,6 +165,11 @@ async def _systems(client: Client, found: list[Finding]) -> None:
         found.append(_failed("systems", error))
         return
     found.extend(
-        Finding(f"{each.kind} {each.name}", each.ok, each.line, "" if each.ok else each.code or "internal")
+        Finding(
+            " ".join(filter(None, (each.kind, each.name, each.topic))),
+            each.ok,
+            each.line,
+            each.code or ("internal" if each.ok is False else ""),
+        )
         for each in report.systems
     )

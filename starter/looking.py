@@ -79,6 +79,8 @@ async def _running(
     try:
         status = await _asked(handle, STATUS, Status, wait)
     except FerryError as error:
+        if error.code == "temporal.payload_key_missing":
+            raise
         silence = error
     approval = "manual"
     if status is not None and status.phase is Phase.AWAITING_APPROVAL:
@@ -186,6 +188,7 @@ async def _one(client: Client, pending: Any) -> Working:
         last = pending.last_heartbeat_time.ToDatetime(tzinfo=UTC)
         silent = max(0.0, (datetime.now(UTC) - last).total_seconds())
     failure = pending.last_failure if pending.HasField("last_failure") else None
+    said = await client.data_converter.decode_failure(failure) if failure else None
     return Working(
         activity=pending.activity_type.name,
         attempt=pending.attempt,
@@ -197,5 +200,5 @@ async def _one(client: Client, pending: Any) -> Working:
         rate=beat.rate,
         silent_s=silent,
         failure_code=failure.application_failure_info.type if failure else "",
-        failure=failure.message if failure else "",
+        failure=getattr(said, "message", ""),
     )

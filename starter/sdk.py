@@ -25,14 +25,17 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio.client import Client
 
 from contracts.config import TemporalConfig
+from contracts.errors import FerryError
 from contracts.migration import Ack, Reject, Report, SetLimits, Status, Steer
 from contracts.names import MIGRATE_VM, Message, usual_workflow_id
+from contracts.test_boot import TestBoot
 from starter.beginning import begin, request_of
 from starter.connecting import connect
-from starter.failures import as_ferry_error
+from starter.failures import as_ferry_error, fields_told
 from starter.looking import look
 from starter.seen import Seen
 from starter.sending import approve, roll_back, send
@@ -100,6 +103,11 @@ class Migration:
         """What it needed a human for is mended."""
         return await self._steer(Message.RETRY, who, note)
 
+    async def test_boot(self, *, who: str, note: str = "", within: str = "10m") -> Ack:
+        """Boot clones of what was copied so far, and throw them away; the status tells how it went."""
+        said = TestBoot.model_validate({"who": who, "note": note, "within": within})
+        return await send(self._client, self.workflow, Message.TEST_BOOT, said)
+
     async def rollback(self, seen: Seen, *, who: str, note: str = "") -> Ack:
         """Back to the source. What the target wrote since the start that ``seen`` shows is lost."""
         return await roll_back(self._client, seen, who=who, note=note)
@@ -127,20 +135,31 @@ class Ferry:
     """The door: a connection to the Temporal server where Ferry's workers poll."""
 
     def __init__(self, client: Client) -> None:
-        """Of a client of your own: it must have ``temporalio.contrib.pydantic.pydantic_data_converter``."""
+        """Of a client of your own: its data converter must be that of :func:`trust.converting.converter_of`."""
         self._client = client
 
     @classmethod
-    async def connect(cls, address: str | None = None, namespace: str | None = None) -> "Ferry":
+    async def connect(
+        cls, address: str | None = None, namespace: str | None = None, payload_key: str | Sequence[str] = ()
+    ) -> "Ferry":
         """To the server named; without, as TEMPORAL_ADDRESS or Temporal's own profile say, else localhost:7233.
 
+        Args:
+            payload_key: what payloads are encrypted with, by reference, as in ferry.toml: ``file:/etc/ferry/payload``.
+
         Raises:
-            FerryError: ``temporal.unreachable``.
+            FerryError: ``temporal.unreachable``, ``temporal.certificate``, ``temporal.refused``; ``config.invalid`` for
+                a key that is no reference.
         """
         # Temporal's SDK 1.35 crashes now and then when the interpreter ends right after its last call; a pause helps.
         atexit.unregister(_pause)
         atexit.register(_pause)
-        return cls(await connect(TemporalConfig(address=address, namespace=namespace)))
+        keys = [payload_key] if isinstance(payload_key, str) else list(payload_key)
+        try:
+            config = TemporalConfig(address=address, namespace=namespace, payload_key=keys)
+        except ValidationError as error:
+            raise FerryError("config.invalid", fields_told(error)) from None
+        return cls(await connect(config))
 
     async def start(self, **request: Any) -> Migration:
         """Begin. The words are the fields of :class:`contracts.migration.MigrateVmRequest`; three are enough.

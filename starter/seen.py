@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.errors import ExitCode, FerryError
 from contracts.migration import Report, Status
-from contracts.names import Phase
+from contracts.names import GOOD_ENDS, Phase
 
 
 class Execution(StrEnum):
@@ -103,7 +103,7 @@ class Seen:
     def exit_code(self) -> ExitCode:
         """How `ferry status VM` ends."""
         if self.over:
-            return ExitCode.DONE if self.outcome == "done" else ExitCode.ERROR
+            return ExitCode.DONE if self.outcome in GOOD_ENDS else ExitCode.ERROR
         return ExitCode.WAITING if self.waits_for_human else ExitCode.RUNNING
 
     @property
@@ -111,7 +111,7 @@ class Seen:
         """What an operator would type now; empty where there is nothing to do but wait."""
         name = quote(short_name(self.workflow))
         if self.over:
-            return "" if self.outcome == "done" else f"ferry start {quote(self.vm)}"
+            return "" if self.outcome in GOOD_ENDS else f"ferry start {quote(self.vm)}"
         if self.status is not None and self.status.needs_human:
             return f"ferry {_INSTEAD_OF_RETRY.get(self.status.needs_human, 'retry {}').format(name)}"
         if self.status is not None and self.status.paused:

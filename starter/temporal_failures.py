@@ -50,7 +50,7 @@ def _of_rpc(error: RPCError) -> FerryError:
     if error.status is RPCStatusCode.INVALID_ARGUMENT:
         return FerryError("request.invalid", error.message)
     if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
-        return FerryError("temporal.unreachable", f"refused: {error.message}")
+        return FerryError("temporal.refused", error.message or error.status.name)
     return FerryError("internal", f"Temporal: {error.status.name}: {error.message}")
 
 

@@ -4,6 +4,7 @@ from temporalio.client import Client
 
 from contracts.error_catalogue import entry
 from contracts.errors import ExitCode, FerryError
+from contracts.names import GOOD_ENDS
 from starter.failures import tell
 from starter.output import Output, put, say
 from starter.seen import Seen, as_data
@@ -21,7 +22,7 @@ async def wait_and_report(client: Client, workflow: str, output: Output) -> int:
         seen = await watch(client, workflow, shown, until_human=True)
     if seen.report is not None:
         put(seen.report, output, lambda: migration_view(seen))
-        if seen.outcome != "done":
+        if seen.outcome not in GOOD_ENDS:
             tell(FerryError(seen.report.error or "internal", seen.report.message))
     else:
         put(as_data(seen), output, lambda: migration_view(seen))
@@ -36,7 +37,7 @@ def code_of_end(seen: Seen) -> ExitCode:
     report = seen.report
     if report is None:
         return ExitCode.ERROR
-    if report.outcome == "done":
+    if report.outcome in GOOD_ENDS:
         differs = "differs" in (report.proof_target_is_sent, report.proof_target_is_source)
         return ExitCode.VERIFICATION_FAILED if differs else ExitCode.DONE
     return entry(report.error).exit_code or ExitCode.ERROR

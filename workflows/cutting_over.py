@@ -31,6 +31,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciding import approval_facts, ticket_of
     from workflows.holding import overruns_at, windows_of
     from workflows.prediction import START
+    from workflows.probation import Probation
+    from workflows.retiring import retire
+    from workflows.smoke_testing import SmokeTesting
     from workflows.stepping import StepFailed, heard, order
     from workflows.telling import open_codes
     from workflows.timing import FINAL_TRIES, OVERRUNS, REPAIRS, STOP_TRYING
@@ -47,6 +50,7 @@ class CuttingOver:
 
     def __init__(self, story: "Story") -> None:
         self._story = story
+        self._smoke = SmokeTesting(story)
 
     async def cut_over(self) -> bool:
         """Power off, copy the rest, prove, start.
@@ -184,7 +188,11 @@ class CuttingOver:
             order(
                 "preflight",
                 PreflightOrder(
-                    errand=story.errand, sr=request.sr, networks=request.networks, overrides=request.overrides
+                    errand=story.errand,
+                    sr=request.sr,
+                    networks=request.networks,
+                    overrides=request.overrides,
+                    vmware_tools=request.vmware_tools,
                 ),
                 Preflight,
                 summary="is it still what was approved?",
@@ -293,9 +301,12 @@ class CuttingOver:
         story.deadlines.stop_all()
         story.set(started_at=workflow.now())
         story.enter(Phase.START)
+        # A cancel would leave both machines off: it ends the watching of a target that runs (SAFETY 17).
+        see_through = workflow.patched("start-seen-through")
         while True:
             try:
-                await story.hear(order("start_target", ref, _STORED, summary="start on the target"))
+                start = order("start_target", ref, _STORED, summary="start on the target")
+                await story.hear(start, see_through=see_through)
                 break
             except StepFailed as failure:
                 await story.park(failure)
@@ -352,6 +363,8 @@ class CuttingOver:
         different = [proof for proof in self._story.state.proofs_source if not proof.holds]
         if different:
             await self._story.park(StepFailed("verify.source_differs", _told(different)))
+            if self._story.retry_said.from_phase == "proof":
+                self._story.set(proofs_source=())
 
     async def _proofs(self, name: str, orders: list[ProofOrder]) -> tuple[ProofReport, ...]:
         return await self._all(name, orders, ProofReport)
@@ -378,21 +391,28 @@ class CuttingOver:
         return tuple(proofs)
 
     async def prove_and_finish(self) -> None:
-        """After the start: the proofs that are still due, then leave."""
+        """After the start: the smoke test, the proofs that are still due, then leave."""
         story = self._story
+        await self._smoke.after_start()
         with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
             await story.drop_bases()
-        while not story.state.proofs_sent:
-            await self._or_park(self._prove_sent_at_last)
-        different = [proof for proof in story.state.proofs_sent if not proof.holds]
-        if different:
+        while True:
+            while not story.state.proofs_sent:
+                await self._or_park(self._prove_sent_at_last)
+            different = [proof for proof in story.state.proofs_sent if not proof.holds]
+            if not different:
+                break
             await story.park(StepFailed("verify.target_differs", _told(different)))
+            if story.retry_said.from_phase != "proof":
+                break
+            story.set(proofs_sent=())
         if story.state.proofs_source:  # by the same reading of the source
             await self._park_if_source_differs()
         while not story.state.proofs_source:
             await self._or_park(self._prove_source)
         story.stop_if_asked()
-        await self.leave()
+        await Probation(story, self._smoke).endured()
+        await self.leave(retires=True)
 
     async def _prove_sent_at_last(self) -> None:
         """After the start; by the pool's own checksum where it serves no export."""
@@ -424,16 +444,19 @@ class CuttingOver:
         except StepFailed as failure:
             await self._story.park(failure)
 
-    async def leave(self) -> None:
+    async def leave(self, *, retires: bool = False) -> None:
         """Nothing of ours stays on the source or the pool; the way back stays: the source is off and whole."""
         story = self._story
         story.set(leaving=True)  # a rollback is refused from here on: better than a yes that nobody obeys
+        await self._smoke.look()
+        if retires:
+            await retire(story)
         said = SourceOrder(errand=story.errand)
         if story.state.switched_tracking_on:
             await story.insist("change_tracking_off", said, _STORED)
         await story.insist("finish_target", self._ref(), _STORED)
         await story.insist("release_source", said, _STORED)
-        notes = ["the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
+        notes = [*story.state.notes, "the pre-start snapshot `ferry-pre-start` stays on the target until you remove it"]
         journals = [each for each in (story.state.overrides, story.state.fence) if each]
         changed = ", ".join(f"{name}: {change}" for each in journals for name, change in sorted(each.changes.items()))
         if changed:

@@ -5,7 +5,7 @@ import json
 from datetime import datetime
 
 from contracts.errors import FerryError
-from contracts.migration import Approve, Decision, MigrationState, Reject, Rollback, SetLimits
+from contracts.migration import Approve, Decision, MigrationState, Reject, Retry, Rollback, SetLimits
 from contracts.names import ACCEPTED_IN, Message
 from contracts.sizes import spoken_size
 from contracts.steps import Preflight
@@ -57,7 +57,7 @@ def refusal(message: Message, state: MigrationState, said: object = None) -> Fer
         return FerryError("request.invalid", 'nothing to set: name a limit, {"bandwidth": "50M"} or "off", or windows')
     if message is Message.RETRY:
         if state.needs_human:
-            return None
+            return _retry_refusal(state, said)
         return FerryError("message.wrong_phase", "the migration waits for no human: there is nothing to try again")
     if message is Message.APPROVE:
         return _approve_refusal(state, said)
@@ -76,6 +76,30 @@ def refusal(message: Message, state: MigrationState, said: object = None) -> Fer
         assert isinstance(said, Rollback)
         return _rollback_refusal(state, said)
     return None
+
+
+ACCEPTABLE = ("smoke.failed", "smoke.no_reboot")
+"""Codes that a human may pass over by `retry --accept`: all data is where it belongs, whatever they decide."""
+
+
+def _retry_refusal(state: MigrationState, said: object) -> FerryError | None:
+    if not isinstance(said, Retry):
+        return None
+    if said.from_phase and not _may_go_back_to(said.from_phase, state):
+        return FerryError("request.invalid", f"retry from {said.from_phase} does not mend {state.needs_human}")
+    if not said.accept:
+        return None
+    if state.needs_human not in ACCEPTABLE:
+        return FerryError("request.invalid", f"{state.needs_human} cannot be accepted: mend it, and retry")
+    if not said.who:
+        return FerryError("request.invalid", "accept needs a name: who takes it as it is?")
+    return None
+
+
+def _may_go_back_to(phase: str, state: MigrationState) -> bool:
+    if phase == "proof":
+        return state.needs_human in ("verify.target_differs", "verify.source_differs")
+    return state.started_at is None and state.shell is not None and state.pass_no > 0
 
 
 def _approve_refusal(state: MigrationState, said: object) -> FerryError | None:

@@ -20,12 +20,15 @@ with workflow.unsafe.imports_passed_through():
         MigrateVmInput,
         Reject,
         Report,
+        Retry,
         Rollback,
         SetLimits,
         Status,
         Steer,
     )
-    from contracts.names import MIGRATE_VM, SIGNAL_TWINS, STATUS, Message
+    from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
+    from contracts.record import RecordEnd
+    from contracts.test_boot import TestBoot
     from workflows.approving import with_yes
     from workflows.deciding import refusal
     from workflows.holding import HOLDS
@@ -39,8 +42,9 @@ _SAID: dict[Message, type[BaseModel]] = {
     Message.RESUME: Steer,
     Message.SYNC_NOW: Steer,
     Message.SET_LIMITS: SetLimits,
-    Message.RETRY: Steer,
+    Message.RETRY: Retry,
     Message.ROLLBACK: Rollback,
+    Message.TEST_BOOT: TestBoot,
 }
 
 
@@ -64,6 +68,7 @@ class MigrateVm:
                 if self.story.cancel_asked and story.done():
                     raise
                 self.story.cancel_asked = True
+                self.story.record.message("cancel", None)
                 if story.done() and isinstance(story.result(), GoOn):
                     story = asyncio.create_task(self.story.told())  # no new run: it would not know of the cancel
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -128,12 +133,12 @@ class MigrateVm:
         self._check(Message.SET_LIMITS, said)
 
     @workflow.update
-    async def retry(self, said: Steer | None = None) -> Ack:
+    async def retry(self, said: Retry | None = None) -> Ack:
         """The cause is mended: try again."""
         return self._hear(Message.RETRY, said)
 
     @retry.validator
-    def _check_retry(self, said: Steer | None = None) -> None:
+    def _check_retry(self, said: Retry | None = None) -> None:
         self._check(Message.RETRY, said)
 
     @workflow.update
@@ -144,6 +149,15 @@ class MigrateVm:
     @rollback.validator
     def _check_rollback(self, said: Rollback) -> None:
         self._check(Message.ROLLBACK, said)
+
+    @workflow.update
+    async def test_boot(self, said: TestBoot) -> Ack:
+        """Boot what was copied so far from clones, beside everything, and throw it away."""
+        return self._hear(Message.TEST_BOOT, said)
+
+    @test_boot.validator
+    def _check_test_boot(self, said: TestBoot) -> None:
+        self._check(Message.TEST_BOOT, said)
 
     # -- signal twins: one handler over a table; what cannot be refused is recorded
 
@@ -176,6 +190,13 @@ class MigrateVm:
         """The report, once it is over; also of a cancelled migration, which has no result."""
         return self.story.report
 
+    @workflow.query(name=RECORD)
+    def record(self) -> RecordEnd:
+        """The end of the record's chain, and the entries that are not in the store yet."""
+        errand, state = self.story.state.errand, self.story.record.state
+        where = {"migration": errand.migration, "store_id": errand.store_id} if errand is not None else {}
+        return RecordEnd(head=state.head, count=state.count, pending=state.pending, **where)
+
     def _check(self, message: Message, said: object) -> None:
         info = workflow.current_update_info()
         if info is not None and info.id in self.story.state.handled:
@@ -204,6 +225,7 @@ class MigrateVm:
 
     def _act(self, message: Message, said: object) -> None:
         story = self.story
+        story.record.message(message, said)
         match message:
             case Message.APPROVE:
                 assert isinstance(said, Approve)
@@ -219,13 +241,16 @@ class MigrateVm:
             case Message.SYNC_NOW:
                 story.set(sync_requested=True)
             case Message.RETRY:
-                story.retry_asked = True
+                story.hear_retry(said)
                 if story.state.needs_human in HOLDS:
                     story.set(sync_requested=True)  # nothing is parked: it looks again, after a pass
             case Message.ROLLBACK:
                 assert isinstance(said, Rollback)
                 story.rollback_asked = True
                 story.decide(_decision("rollback", said, self.story), approved=None)
+            case Message.TEST_BOOT:
+                assert isinstance(said, TestBoot)
+                story.set(test_boot=story.state.test_boot or said)
             case Message.SET_LIMITS:
                 assert isinstance(said, SetLimits)
                 if said.bandwidth is not None:
@@ -253,7 +278,7 @@ def _decision(what: str, said: Approve | Reject | Rollback, story: Story) -> Dec
 
 def _decoded(model: type[BaseModel], args: Sequence[RawValue]) -> BaseModel | None:
     if not args:
-        return None if model in (Steer, SetLimits) else model.model_validate({})
+        return None if model in (Steer, Retry, SetLimits) else model.model_validate({})
     decoded: Any = workflow.payload_converter().from_payload(args[0].payload)
     return model.model_validate({} if decoded is None else decoded)
 

@@ -51,6 +51,9 @@ def order(
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=summary or name.replace("_", " "),
     )
+    record = getattr(getattr(workflow.instance(), "story", None), "record", None)
+    if record is not None:  # of a migration, every command is on record
+        record.step(name, said, handle)
     return handle
 
 

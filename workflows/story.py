@@ -16,7 +16,7 @@ from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from contracts.machine import Power
-    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Undo, UndoStep
+    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Retry, Undo, UndoStep
     from contracts.names import Attribute, Phase
     from contracts.steps import (
         VHD_MOST,
@@ -30,14 +30,17 @@ with workflow.unsafe.imports_passed_through():
         SourceOrder,
         UnfenceOrder,
     )
+    from workflows.approved import take_approved_steps
     from workflows.approving import expired, longest_downtime
     from workflows.cutting_over import CuttingOver
     from workflows.deadlines import CalledBack, Deadlines
     from workflows.deciding import approval_facts, ticket_of
     from workflows.prediction import Prediction, after_the_start, predict
+    from workflows.recording import Recording
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, open_codes, report_of, status_of
+    from workflows.test_copying import TestCopying
 
 Result = TypeVar("Result")
 
@@ -69,9 +72,11 @@ class Story:
         self.state = request.state or MigrationState()
         self.cancel_asked = False
         self.retry_asked = False
+        self.retry_said = Retry()
         self.rollback_asked = False
         self.next_pass_at: datetime | None = None
         self.report: Report | None = None
+        self.record = Recording(self)
         self.called_back: CalledBack | None = None
         self.deadlines = Deadlines(self)
         self.syncing = Syncing(self)
@@ -79,9 +84,13 @@ class Story:
 
     async def told(self) -> Report | GoOn:
         """The whole story."""
+        self.record.begin()
         try:
             if self.state.errand is None:
                 await self._prepare()
+            if self.request.test_copy:
+                await TestCopying(self).made()
+                return await self._over("test-copy", Phase.TEST_COPY)
             while True:
                 if not await self.syncing.until_cutover():
                     return GoOn()
@@ -94,41 +103,45 @@ class Story:
             if self.state.started_at is None:  # after the start nothing is undone by itself (SAFETY 17)
                 await self.undo_down_to(0)
             return await self._fail(failure)
-        return self._over("done", Phase.DONE)
+        return await self._over("done", Phase.DONE)
 
     # -- preflight and shell
 
     async def _prepare(self) -> None:
         info = workflow.info()
         request = self.request
+        adopted = request.adopt
         errand = Errand(
-            migration=info.first_execution_run_id,
+            migration=adopted.migration if adopted else info.first_execution_run_id,
             workflow=info.workflow_id,
             source=request.source,
             target=request.target,
             vm=request.vm,
         )
         self.set(errand=errand)
+        if adopted:
+            # Whatever a step of the ended run still has in its hands is refused (SAFETY 14).
+            self.set(epoch=adopted.epoch + 1, pass_no=adopted.pass_no)
+            self.set(distrust="nobody watched the source since the migration ended")
         self.enter(Phase.PREFLIGHT)
-        found = await self.step(
-            "preflight",
-            PreflightOrder(errand=errand, sr=request.sr, networks=request.networks, overrides=request.overrides),
-            Preflight,
-            summary=f"preflight of {request.vm}",
-        )
+        found = await self._look(errand)
         machine = found.machine
         errand = errand.model_copy(update={"machine_id": machine.machine_id, "store_id": found.store_id})
         errand = errand.model_copy(update={"read_only": machine.read_only})
         self.set(errand=errand, preflight=found, was_on=machine.power is Power.ON)
-        blockers = [check for check in found.checks if check.severity == "blocker"]
-        if blockers:
-            if len(blockers) == 1:
-                raise StepFailed(blockers[0].code, blockers[0].message)
-            raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
-        self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
+        self._stop_at_blockers(found)
+        if adopted:
+            errand = self._adopt(errand, found, adopted.store_id)
         self.enter(Phase.SHELL)
         self.will_undo(UndoStep.RELEASE_SOURCE)
-        await self.step("claim_source", SourceOrder(errand=errand), type(None), summary="owner mark on the source")
+        claim = SourceOrder(errand=errand, epoch=self.state.epoch)
+        await self.step("claim_source", claim, type(None), summary="owner mark on the source")
+        if request.approved_steps:
+            await take_approved_steps(self, found)
+            found = await self._look(errand)  # what was changed is not what shall be approved
+            machine = found.machine
+            self.set(preflight=found)
+            self._stop_at_blockers(found)
         self.will_undo(UndoStep.REMOVE_SHELL)
         shell = await self.step(
             "make_shell",
@@ -138,6 +151,8 @@ class Story:
                 sr_uuid=found.sr_uuid,
                 networks=found.networks,
                 template=found.template,
+                test_copy=request.test_copy,
+                epoch=self.state.epoch,
             ),
             Shell,
             summary=f"shell on {found.pool}",
@@ -152,6 +167,43 @@ class Story:
                 "change_tracking_on", SourceOrder(errand=errand), bool, summary="change tracking on"
             )
             self.set(switched_tracking_on=was_off)
+
+    def _adopt(self, errand: Errand, found: Preflight, store_id: str) -> Errand:
+        """An ended migration's VDIs and journals: only when it let go of its VM, and where its store is.
+
+        Raises:
+            StepFailed: ``vm.already_migrating`` when the VM bears a mark, be it this migration's: it has not ended.
+        """
+        if found.machine.owner is not None:
+            raise StepFailed(
+                "vm.already_migrating", f"{found.machine.name} bears the mark of {found.machine.owner.workflow}"
+            )
+        errand = errand.model_copy(update={"store_id": store_id})  # another store is refused (SAFETY 6)
+        self.set(errand=errand)
+        return errand
+
+    async def _look(self, errand: Errand) -> Preflight:
+        request = self.request
+        said = PreflightOrder(
+            errand=errand,
+            sr=request.sr,
+            networks=request.networks,
+            overrides=request.overrides,
+            vmware_tools=request.vmware_tools,
+            approved_steps=tuple(request.approved_steps),
+            segment_bytes=request.segment_bytes,
+            bandwidth=request.bandwidth,
+        )
+        return await self.step("preflight", said, Preflight, summary=f"preflight of {request.vm}")
+
+    def _stop_at_blockers(self, found: Preflight) -> None:
+        """The ticket of what was found, or the end. Raises ``StepFailed``."""
+        blockers = [check for check in found.checks if check.severity == "blocker"]
+        if blockers:
+            if len(blockers) == 1:
+                raise StepFailed(blockers[0].code, blockers[0].message)
+            raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
+        self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
 
     # -- what all chapters use
 
@@ -201,6 +253,7 @@ class Story:
     def enter(self, phase: Phase) -> None:
         """Begin a phase: search attributes and the UI's page change with it, and only then."""
         self.set(phase=phase)
+        self.record.phase(phase)
         self._show()
 
     def _show(self) -> None:
@@ -221,12 +274,26 @@ class Story:
     def decide(self, decision: Decision, *, approved: bool | None) -> None:
         """Record what a human said and what they saw (promise 8)."""
         self.set(decisions=(*self.state.decisions, decision)[-100:])
+        self.record.decision(decision)
         if approved is not None:
             self.set(approved=decision if approved else None, approvals=(decision,) if approved else ())
 
     def forget_expired(self) -> None:
         """A yes that has expired counts no more."""
         self.state = expired(self.state, workflow.now())
+
+    def hear_retry(self, said: object) -> None:
+        """Somebody says retry; what they say with it is looked at by who waits for it."""
+        self.retry_said = said if isinstance(said, Retry) else Retry()
+        self.retry_asked = True
+        if self.retry_said.from_phase == "initial-sync":
+            self.set(distrust=f"{self.retry_said.who or 'somebody'} asked for a comparison of all")
+        if self.retry_said.accept:
+            decision = Decision(
+                decision=f"accepted {self.state.needs_human}", who=self.retry_said.who, at=workflow.now(),
+                note=self.retry_said.note, phase=self.state.phase, passes=len(self.state.passes),
+            )  # fmt: skip
+            self.decide(decision, approved=None)
 
     def stop_if_asked(self) -> None:
         """Where a cancel or a rollback may be obeyed.
@@ -263,8 +330,11 @@ class Story:
                     raise
                 await self.park(failure)
 
-    async def hear(self, handle: ActivityHandle[Result]) -> Result:
+    async def hear(self, handle: ActivityHandle[Result], *, see_through: bool = False) -> Result:
         """Wait for an activity; a cancel or a rollback calls it off, for it may be tried again for ever.
+
+        Args:
+            see_through: only a rollback calls it off.
 
         What has begun is seen to its end, and its answer counts.
 
@@ -272,7 +342,9 @@ class Story:
             Ended: it was called off.
             StepFailed: it failed.
         """
-        await workflow.wait_condition(lambda: handle.done() or self.must_stop)
+        await workflow.wait_condition(
+            lambda: handle.done() or self.rollback_asked or (self.must_stop and not see_through)
+        )
         if not handle.done():
             handle.cancel()
         try:
@@ -295,6 +367,7 @@ class Story:
         """
         self.retry_asked = False
         self.set(needs_human=failure.code, needs_human_message=failure.message)
+        self.record.parked(failure.code, failure.message)
         self._show()
         await workflow.wait_condition(
             lambda: self.retry_asked or or_when() or (may_stop and (self.cancel_asked or self.rollback_asked))
@@ -389,6 +462,9 @@ class Story:
             case UndoStep.DROP_BASES:
                 await heard(order("drop_bases", said, type(None)))
                 self.set(bases={})
+            case UndoStep.DROP_TEST:
+                await heard(order("drop_test", self.syncing.testing.order_of(self.state.tests), type(None)))
+                self.set(test_boot=None)
             case UndoStep.BLOCK_TARGET:
                 await self._cutting_over.block_target()
 
@@ -404,21 +480,23 @@ class Story:
             if self.state.started_at is not None:
                 await self._cutting_over.stop_target()
             await self.undo_down_to(0)
-            return self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
+            return await self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
         if self.state.started_at is None:
             await self.undo_down_to(0)
-            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
+            await self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
         else:
             await self._cutting_over.leave()
-            self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it after the target was started")
+            message = "somebody cancelled it after the target was started"
+            await self._over("cancelled", Phase.CANCELLED, end.code, message)
         raise asyncio.CancelledError
 
     async def _fail(self, failure: StepFailed) -> Report:
-        report = self._over("failed", Phase.FAILED, failure.code, failure.message)
+        report = await self._over("failed", Phase.FAILED, failure.code, failure.message)
         raise ApplicationError(failure.message, report, type=failure.code, non_retryable=True)
 
-    def _over(self, outcome: str, phase: Phase, code: str = "", message: str = "") -> Report:
+    async def _over(self, outcome: str, phase: Phase, code: str = "", message: str = "") -> Report:
         self.set(last_message=f"{code}: {message}" if code else "")
         self.enter(phase)
-        self.report = report_of(self.request, self.state, outcome, code, message)
-        return self.report
+        self.report = report = self.record.ended(report_of(self.request, self.state, outcome, code, message))
+        await self.record.written()
+        return report

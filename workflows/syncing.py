@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.reading_back import ReadingBack
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.telling import proof_told
+    from workflows.test_booting import TestBooting
     from workflows.timing import PASSES_PER_RUN
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Syncing:
     def __init__(self, story: "Story") -> None:
         self._story = story
         self._reading_back = ReadingBack(story, self)
+        self.testing = TestBooting(story)
 
     async def until_cutover(self) -> bool:
         """Passes until somebody approves: True; or until a new run is due: False.
@@ -57,14 +59,23 @@ class Syncing:
             if self._new_run_is_due():
                 return False
             await self._reading_back.between()
+            await self.testing.if_asked()
             await self._wait_for_next_pass()
-            if await self._may_cut_over() or story.state.paused:
+            if await self._may_cut_over() or story.state.paused or story.state.test_boot:
                 continue
             if story.preflight.warm:
                 await self._until_complete()
                 story.set(pass_due=False)
                 self.foresee()
         return True
+
+    async def copy_whole(self, *, final: bool) -> None:
+        """Passes until one is complete: where nobody waits for a cutover.
+
+        Raises:
+            StepFailed, Ended.
+        """
+        await self._until_complete(final=final)
 
     def _new_run_is_due(self) -> bool:
         state = self._story.state
@@ -203,11 +214,12 @@ class Syncing:
     def wanted(self) -> bool:
         """Whether somebody wants something that the waiting between passes gives way to."""
         story = self._story
-        if story.state.sync_requested or story.cancel_asked or story.rollback_asked:
+        state = story.state
+        if state.sync_requested or state.test_boot or story.cancel_asked or story.rollback_asked:
             return True
-        return self.ready() or calendar_is_due(story.state, story.request, workflow.now())
+        return self.ready() or calendar_is_due(state, story.request, workflow.now())
 
-    async def _until_complete(self) -> None:
+    async def _until_complete(self, *, final: bool = False) -> None:
         """One pass, and further ones for what was cut or void, until nothing is owed or somebody pauses it."""
         story = self._story
         while True:
@@ -216,7 +228,7 @@ class Syncing:
                 await self._until_resumed()
                 continue
             try:
-                complete = await self.sync_pass()
+                complete = await self.sync_pass(final=final)
             except StepFailed as failure:
                 if not failure.asks:
                     raise
@@ -335,6 +347,7 @@ class Syncing:
                 segment_bytes=story.request.segment_bytes,
                 bandwidth=story.bandwidth,
                 host=story.preflight.machine.host,
+                distrust=story.state.distrust,
             ),
             CopyReport,
             summary=f"copy {disk.slot}, pass {freeze.pass_no}",
@@ -343,6 +356,9 @@ class Syncing:
     def _count(self, number: int, copies: list[CopyReport], seconds: float, complete: bool, sealed: SealReport) -> None:
         story = self._story
         kinds = {copy.kind for copy in copies if copy.disk_id}
+        told = {copy.disk_id for copy in copies if copy.kind != "delta"}
+        if story.state.distrust and told >= {disk.disk_id for disk in story.shell.disks}:
+            story.set(distrust="")  # whatever of it is not done is owed, or to be compared: the journal knows
         summary = PassSummary(
             pass_no=number,
             kind=next(kind for kind in ("full", "compare", "initial", "delta") if kind in kinds or kind == "delta"),
@@ -355,6 +371,7 @@ class Syncing:
             reason=sealed.reason or "; ".join(sorted({copy.reason for copy in copies if copy.reason})),
             **self._read_by(copies),
         )
+        story.record.passed(summary)
         allocated = story.state.bytes_allocated
         if summary.kind == "initial":
             allocated = max(allocated, summary.bytes_planned)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from contracts.error_catalogue import entry
 from contracts.migration import DiskReport, MigrateVmInput, MigrationState, Report, Status
-from contracts.names import Phase
+from contracts.names import GOOD_ENDS, Phase
 from contracts.sizes import spoken_size
 from contracts.steps import ProofPart, ProofReport
 from workflows.deciding import approval_facts
@@ -20,6 +20,7 @@ _NEXT = {
     Phase.START: "the target runs; the powered-off source is read in full and compared",
     Phase.PROBATION: "the target runs; rollback is still possible",
     Phase.DONE: "nothing: the VM runs on the target",
+    Phase.TEST_COPY: "nothing: the test copy is on the target; the source was not stopped",
     Phase.ROLLED_BACK: "nothing: the VM runs on the source again",
     Phase.CANCELLED: "nothing: the source is as it was",
     Phase.FAILED: "nothing: the source is as it was; the error says why",
@@ -58,6 +59,8 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
     next_step = _NEXT[state.phase] if state.was_on else _NEXT_OF_OFF.get(state.phase, _NEXT[state.phase])
     if state.needs_human:
         next_step = entry(state.needs_human).action
+    elif state.phase is Phase.PROBATION and state.probation_ends_at:
+        next_step = f"{next_step}, until {state.probation_ends_at:%Y-%m-%d %H:%M} UTC"
     elif state.paused:
         next_step = "paused: `ferry resume` goes on"
     elif state.held and state.phase is Phase.AWAITING_APPROVAL:
@@ -98,6 +101,10 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         decisions=state.decisions,
         signals=state.signals,
         runs=state.runs,
+        smoke_tests=state.smoke_tests,
+        probation_ends_at=state.probation_ends_at,
+        test_boot=state.test_boot.who if state.test_boot else "",
+        test_boots=state.test_boots,
     )
 
 
@@ -115,7 +122,7 @@ def report_of(
         target=request.target,
         migration=state.errand.migration if state.errand else "",
         errand=state.errand,
-        target_vm=state.shell.vm if state.shell and outcome == "done" else "",
+        target_vm=state.shell.vm if state.shell and outcome in GOOD_ENDS else "",
         passes=len(state.passes),
         bytes_allocated=state.bytes_allocated,
         bytes_sent=sum(each.bytes_sent for each in state.passes),
@@ -129,6 +136,11 @@ def report_of(
         kept_vdis=state.kept_vdis,
         decisions=state.decisions,
         pass_list=state.passes,
+        smoke_tests=state.smoke_tests,
+        retired_as=state.retired_as,
+        test_boots=state.test_boots,
+        epoch=state.epoch,
+        pass_no=state.pass_no,
         notes=(*state.notes, *_by_hand(state, outcome)),
     )
 

@@ -1,6 +1,5 @@
 """``VerifyVm``: the two proofs of a finished migration, made again. It changes nothing that stays."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -25,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         SourceOrder,
     )
     from contracts.verification import VerifyReport, VerifyRequest
+    from workflows.in_any_case import in_any_case
     from workflows.stepping import StepFailed, heard, order
 
 _STORED = type(None)
@@ -128,21 +128,11 @@ class VerifyVm:
             notes.append(f"the source cannot be compared any more: {failure.message}")
             return ()
         finally:
-            await _in_any_case(self._let_go(said))
+            await in_any_case(self._let_go(said))
 
     async def _let_go(self, said: SourceOrder) -> None:
         for name in ("thaw", "release_source"):
             await heard(order(name, said, _STORED))
-
-
-async def _in_any_case(work: Awaitable[None]) -> None:
-    """Also when the workflow is cancelled meanwhile: nothing of ours stays on the source."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
 
 
 async def _all(name: str, orders: list[ProofOrder], answer: type[Proof]) -> tuple[Proof, ...]:

@@ -47,6 +47,15 @@ class S3Store:
         """The objects of one disk of one migration."""
         return S3Shelf(self._bucket, f"migrations/{checked_name(migration)}/{checked_name(disk_id)}/")
 
+    def migrations(self) -> list[str]:
+        """One request for each: what lies under a migration is passed over."""
+        found: list[str] = []
+        after = ""
+        while key := next(iter(self._bucket.keys("migrations/", after=after)), None):
+            found.append(key.split("/")[1])
+            after = f"migrations/{found[-1]}0"  # the character after the slash
+        return found
+
     def _check_conditions(self) -> None:
         key = f"probe-{uuid.uuid4().hex}"  # its own: another worker may be starting, too
         etag = self._bucket.put(key, b"first")

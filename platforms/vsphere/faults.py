@@ -55,9 +55,14 @@ def translated(error: BaseException, doing: str) -> FerryError:
         return _of_fault(error, doing)
     if isinstance(error, ssl.SSLCertVerificationError):
         return FerryError("vsphere.certificate", f"cannot {doing}: {error.verify_message}")
-    if isinstance(error, OSError | http.client.HTTPException | xml.parsers.expat.ExpatError):
+    if isinstance(error, OSError | http.client.HTTPException | xml.parsers.expat.ExpatError) or _is_a_page(error):
         return FerryError("vsphere.unreachable", f"cannot {doing}: {type(error).__name__}")
     return FerryError("vsphere.fault", f"cannot {doing}: {type(error).__name__}")
+
+
+def _is_a_page(error: BaseException) -> bool:
+    """An HTTP 500 whose body is no SOAP fault, as a proxy in between writes it: pyVmomi finds no fault to raise."""
+    return type(error) is Exception and str(error).startswith("Raising a non-exception object")
 
 
 def _of_fault(fault: Any, doing: str) -> FerryError:

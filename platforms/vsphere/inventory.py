@@ -180,9 +180,17 @@ def nics_of(devices: list[Any], networks: dict[str, str]) -> list[Nic]:
             network=_network_of(card, networks),
             label=card.deviceInfo.label if card.deviceInfo is not None else "",
             connected_at_start=bool(card.connectable is not None and card.connectable.startConnected),
+            kind=_kind_of(card),
+            mac_set_by_hand=card.addressType == "manual",
         )
         for index, card in enumerate(cards)
     ]
+
+
+def _kind_of(card: Any) -> str:
+    """``vmxnet3``, ``sriov`` and so on: the class without its ornaments."""
+    name = type(card).__name__.rpartition(".")[2]
+    return name.removeprefix("Virtual").removesuffix("EthernetCard").lower()
 
 
 def far_network(device: Any) -> str:
@@ -232,6 +240,9 @@ def disks_of(devices: list[Any], stores: dict[str, str]) -> list[SourceDisk]:
                     thin=bool(getattr(backing, "thinProvisioned", False)),
                     change_tracked=bool(getattr(backing, "changeId", None)),
                     obstacle=_obstacle(backing, bus_is_shared=disk.controllerKey in shared),
+                    sector=4096 if disk.virtualDiskFormat == "native_4k" else 512,
+                    delta=getattr(backing, "parent", None) is not None,
+                    managed_volume=disk.vDiskId.id if disk.vDiskId is not None else "",
                 ),
             )
         )

@@ -10,6 +10,9 @@ from platforms.vsphere.inventory import PATHS
 from platforms.vsphere.properties import VM, read_all, read_one
 from platforms.vsphere.session import Session
 
+_LOST = ("orphaned", "invalid", "inaccessible")
+"""``runtime.connectionState`` of what does not come back by itself; ``disconnected`` does, with its host."""
+
 
 @dataclass(frozen=True)
 class Located:
@@ -28,11 +31,14 @@ class Located:
         """All that :mod:`platforms.vsphere.inventory` reads, fresh.
 
         Raises:
-            FerryError: ``vm.gone``; ``vsphere.unreachable`` while its host is not connected.
+            FerryError: ``vm.gone``; ``vm.inaccessible`` for one whose files or entry are lost; ``vsphere.unreachable``
+                while its host is not connected.
         """
         found = read_one(session, self.ref, PATHS, f"read {self.name}")
         state = found.get("runtime.connectionState", "connected")
         if "config.instanceUuid" not in found or state != "connected":
+            if state in _LOST:
+                raise FerryError("vm.inaccessible", f"{self.name} is {state}")
             # config is unset for inaccessible and orphaned VMs (vsphere.md §4)
             raise FerryError("vsphere.unreachable", f"{self.name} is {state}: is its host connected?")
         return found

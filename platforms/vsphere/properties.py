@@ -34,6 +34,16 @@ def read_one(session: Session, ref: Any, paths: Sequence[str], doing: str) -> di
     return found[0][1]
 
 
+def read_some(
+    session: Session, refs: Sequence[Any], kind: Any, paths: Sequence[str], doing: str
+) -> list[tuple[Any, dict[str, Any]]]:
+    """These objects of a kind, in one call, with the properties that are set and may be read."""
+    if not refs:
+        return []
+    objects = [pc.ObjectSpec(obj=ref, skip=False) for ref in refs]
+    return session.call(doing, lambda instance: _pages(instance.RetrieveContent(), objects, kind, paths))
+
+
 def read_all(session: Session, kind: Any, paths: Sequence[str], doing: str) -> list[tuple[Any, dict[str, Any]]]:
     """Every object of a kind, with the properties that are set."""
 

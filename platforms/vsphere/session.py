@@ -13,6 +13,7 @@ from pyVmomi import vim
 
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
+from contracts.redaction import keep
 from platforms.secrets import resolve
 from platforms.tls import context_for
 from platforms.vsphere.faults import translated
@@ -35,13 +36,18 @@ class Session:
         self._instance: Any = None
         self._ended = threading.Event()
         self._context: ssl.SSLContext | None = None
-        self._refused: FerryError | None = None
+        self._refused: tuple[FerryError, str] | None = None
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
         parts = urlsplit(self.config.url)
         return parts.hostname or "", parts.port or 443
+
+    def dialled(self, host: str) -> str:
+        """The address to dial for an ESXi host, by `hosts` of ferry.toml; its name where that says nothing."""
+        known = {name.lower(): address for name, address in self.config.hosts.items()}
+        return known.get(host.lower(), host)
 
     def call(self, doing: str, work: Callable[[Any], Answer], *, repeat: bool = True) -> Answer:
         """Do something with the ServiceInstance; once more after a new login, if the session had ended.
@@ -90,11 +96,6 @@ class Session:
                 self._context = context_for(self.config)
             return self._context
 
-    def forget_refusal(self) -> None:
-        """The secret was corrected: the next use logs in again."""
-        with self._lock:
-            self._refused = None
-
     def close(self) -> None:
         """Log out."""
         with self._lock:
@@ -114,23 +115,25 @@ class Session:
             return self._instance
 
     def _login(self) -> Any:
-        if self._refused is not None:
-            raise FerryError(self._refused.code, self._refused.message)
         host, port = self.address
         password = resolve(self.config.password)
+        if self._refused is not None and self._refused[1] == password:  # another one has been put in its place, or not
+            raise FerryError(self._refused[0].code, self._refused[0].message)
         self._context = None  # a certificate may have been renewed since, with its pin beside the old one
         try:
-            return Connect(
+            instance = Connect(
                 host=host, port=port, user=self.config.username, pwd=password, sslContext=self.context(),
                 version=spoken_at(self.address, self.context(), timeout=TIMEOUT), httpConnectionTimeout=TIMEOUT,
             )  # fmt: skip
         except vim.fault.InvalidLogin:
-            self._refused = FerryError(
-                "vsphere.login_refused", f"{self.config.username} is refused at {self.config.url}"
-            )
-            raise self._refused from None
+            told = f"{self.config.username} is refused at {self.config.url}; this password is not tried again"
+            self._refused = FerryError("vsphere.login_refused", told), password
+            raise self._refused[0] from None
         except Exception as error:
             raise translated(error, f"log in at {self.config.url}") from None
+        self._refused = None
+        keep(_cookie_of(instance).partition("=")[2].strip('"'), passing=True)
+        return instance
 
     def _keep(self, instance: Any, ended: threading.Event) -> None:
         while not ended.wait(self._keep_alive):

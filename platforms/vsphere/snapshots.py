@@ -50,11 +50,11 @@ def thaw(session: Session, vm: Located, migration: str) -> None:
     settled(session, vm)
     ours = _ours(vm.properties(session), migration)
     for each in reversed(ours):  # children before parents
-        _remove(session, each.snapshot, vm.name)
+        remove(session, each.snapshot, vm.name)
     properties = vm.properties(session)
     if _ours(properties, migration):
         raise FerryError("vsphere.busy", f"snapshots of {vm.name} are still there")
-    _consolidate(session, vm, properties)
+    consolidate(session, vm, properties)
 
 
 def settled(session: Session, vm: Located) -> None:
@@ -72,7 +72,7 @@ def _ours(properties: dict[str, Any], migration: str) -> list[Any]:
     return [each for each in inventory.snapshots_of(properties) if inventory.migration_of(each) == migration]
 
 
-def _remove(session: Session, snapshot: Any, name: str) -> None:
+def remove(session: Session, snapshot: Any, name: str) -> None:
     """Remove one and wait for its consolidation; one that is gone is removed."""
     doing = f"remove a snapshot of {name}"
     try:
@@ -88,7 +88,8 @@ def _remove(session: Session, snapshot: Any, name: str) -> None:
     finished(session, task, doing, patience=REMOVAL)
 
 
-def _consolidate(session: Session, vm: Located, properties: dict[str, Any]) -> None:
+def consolidate(session: Session, vm: Located, properties: dict[str, Any]) -> None:
+    """Where it is needed, until it is not. Raises ``vsphere.consolidation_needed``."""
     doing, reason = f"consolidate the disks of {vm.name}", "it says so after a consolidation that went well"
     for pause in CONSOLIDATION_PAUSES:
         if not properties.get("runtime.consolidationNeeded"):

@@ -1,23 +1,32 @@
 """vSphere as a :class:`platforms.ports.Source`: each step is told in a module of its own, here they are gathered."""
 
 import threading
+from collections.abc import Collection
 from typing import Any
 
 from pyVmomi import vim
 
+from contracts.after import RemoveOrder, Retired, RetireOrder
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
-from contracts.machine import Machine, MachineSummary, OwnerMark, Power
+from contracts.leftovers import Found
+from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
+    approved_steps,
+    details,
     facts,
     fencing,
     freezing,
     inventory,
+    leftovers,
     licence,
     marks,
     overrides,
+    place,
     power,
+    retiring,
+    room,
     snapshots,
     tags,
     tracking,
@@ -48,10 +57,6 @@ class VsphereSource:
         told: str = self.session.call("log in", lambda instance: instance.RetrieveContent().about.fullName)
         return f"{told}, free licence: it moves what is off" if licence.is_read_only(self.session) else told
 
-    def forget_refusal(self) -> None:
-        """The password was corrected: after ``vsphere.login_refused`` nothing logs in until this is called."""
-        self.session.forget_refusal()
-
     # -- inventory
 
     def machines(self) -> list[MachineSummary]:
@@ -68,22 +73,26 @@ class VsphereSource:
         """One machine, whole."""
         located = by_anything(self.session, vm)
         properties = located.properties(self.session)
-        stores = {
-            told["name"]: told["summary.type"]
-            for _, told in read_all(self.session, vim.Datastore, ["name", "summary.type"], "list the datastores")
-        }
+        found = read_all(
+            self.session, vim.Datastore, ["name", "summary.type", "summary.accessible"], "list the datastores"
+        )
+        stores = {told["name"]: told["summary.type"] for _, told in found}
+        unreachable = {told["name"] for _, told in found if told.get("summary.accessible") is False}
         host = properties.get("runtime.host")
         machine = inventory.machine_of(
             self.name, located.ref, properties, stores, self._far_networks(properties),
             read_one(self.session, host, ["name"], "read the host's name")["name"] if host is not None else "",
         )  # fmt: skip
+        more = read_one(self.session, located.ref, details.DETAIL_PATHS, f"read {located.name}")
+        machine = details.with_details(machine, more, unreachable)
         names, unread = tags.tags_of(self.session, located.ref._moId)
         read_only = licence.is_read_only(self.session)
-        return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only})
+        where = place.place_of(self.session, located.ref, host)
+        return machine.model_copy(update={"tags": names, "tags_unread": unread, "read_only": read_only, "place": where})
 
-    def facts(self, machine: Machine) -> SourceFacts:
-        """The system, and what our account may do with that machine."""
-        return facts.facts(self.session, machine)
+    def facts(self, machine: Machine | None) -> SourceFacts:
+        """The system, and what our account may do with that machine, or in all its datacenters."""
+        return facts.facts(self.session, machine) if machine is not None else facts.of_all(self.session)
 
     def _far_networks(self, properties: dict[str, Any]) -> dict[str, str]:
         """Names of the port groups and opaque networks that its NICs know by a key only."""
@@ -111,6 +120,26 @@ class VsphereSource:
     def raise_epoch(self, machine_id: str, mark: OwnerMark) -> None:
         """See the protocol."""
         marks.raise_epoch(self.session, self._find(machine_id), mark)
+
+    # -- what dead migrations left
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """See the protocol."""
+        return leftovers.leftovers(self.session, self.name, self._find(subject) if subject else None)
+
+    def remove_leftover(self, found: Found) -> None:
+        """See the protocol."""
+        leftovers.remove(self.session, self._find(found.subject), found)
+
+    # -- what was approved beforehand
+
+    def remove_snapshots(self, machine_id: str, refs: Collection[str], mark: OwnerMark) -> tuple[str, ...]:
+        """See the protocol."""
+        return approved_steps.remove_snapshots(self.session, self._find(machine_id), refs, mark)
+
+    def eject_iso(self, machine_id: str, mark: OwnerMark) -> tuple[str, ...]:
+        """See the protocol."""
+        return approved_steps.eject_iso(self.session, self._find(machine_id), mark)
 
     # -- change tracking
 
@@ -145,6 +174,10 @@ class VsphereSource:
 
     # -- power and fence
 
+    def room(self, machine_id: str) -> list[StoreRoom]:
+        """See the protocol."""
+        return room.room(self.session, self._find(machine_id))
+
     def power(self, machine_id: str) -> Power:
         """Whether it runs."""
         return power.power_of(self.session, self._find(machine_id))
@@ -176,6 +209,17 @@ class VsphereSource:
     def unfence(self, machine_id: str, journal: FenceJournal, mark: OwnerMark) -> None:
         """See the protocol."""
         fencing.unfence(self.session, self._find(machine_id), journal, mark)
+
+    # -- when it is migrated
+
+    def retire(self, machine_id: str, order: RetireOrder) -> Retired:
+        """See the protocol."""
+        return Retired(name=retiring.retire(self.session, self._find(machine_id), order))
+
+    def remove(self, machine_id: str, order: RemoveOrder) -> None:
+        """See the protocol."""
+        vm = self._find(machine_id)
+        retiring.remove(self.session, vm, order.errand.migration, order.confirmed, order.disk_ids)
 
     def _find(self, machine_id: str) -> Located:
         with self._lock:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from contracts.errors import FerryError
+from contracts.redaction import keep
 from platforms.secrets import resolve
 from platforms.vsphere.session import Session
 
@@ -50,7 +51,7 @@ def tags_of(session: Session, moref: str) -> tuple[tuple[str, ...], str]:
 def _read(door: httpx.Client, session: Session, moref: str) -> tuple[str, ...]:
     login = (session.config.username, resolve(session.config.password))
     token = _value(door, "POST", _LOGIN, auth=httpx.BasicAuth(*login))
-    headers = {"vmware-api-session-id": str(token)}
+    headers = {"vmware-api-session-id": keep(str(token), passing=True)}
     try:
         ids = _value(
             door, "POST", f"{_TAGGING}/tag-association", params={"~action": "list-attached-tags"}, headers=headers,

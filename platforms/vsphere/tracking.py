@@ -34,8 +34,15 @@ def switch_on(session: Session, vm: Located) -> bool:
 
 
 def switch_off(session: Session, vm: Located) -> None:
-    """Only where it was we who switched it on."""
-    if TRACKING_KEY in inventory.extra_config(vm.properties(session)):
+    """Only where it was we who switched it on; the snapshot by which it began may be there still."""
+    settled(session, vm)
+    properties = vm.properties(session)
+    owner = inventory.owner_of(inventory.extra_config(properties))
+    if owner is not None and any(
+        inventory.migration_of(each) == owner.migration for each in inventory.snapshots_of(properties)
+    ):
+        thaw(session, vm, owner.migration)
+    if TRACKING_KEY in inventory.extra_config(properties):
         spec = vim.vm.ConfigSpec(changeTrackingEnabled=False, extraConfig=options({TRACKING_KEY: ""}))
         reconfigure(session, vm, spec, "switch change tracking off")
 

@@ -50,7 +50,7 @@ def drop_bases(api: Connection, errand: Errand) -> None:
         if BASE_KEY in record["other_config"]:
             api.call("VDI.remove_from_other_config", ref, BASE_KEY)
     for ref, record in _bases(api, errand).items():
-        _remove(api, ref, record)
+        remove_base(api, ref, record)
 
 
 def _no_vhd(vdis: dict[str, Record]) -> str:
@@ -89,7 +89,7 @@ def _take(api: Connection, vdi: str, record: Record, errand: Errand) -> str:
         if same and not found:
             found = str(base["uuid"])
         else:
-            _remove(api, ref, base)
+            remove_base(api, ref, base)
     if found:
         api.call("VDI.remove_from_other_config", vdi, BASE_KEY)  # an attempt that died may have left it there
         return found
@@ -114,6 +114,7 @@ def _bases(api: Connection, errand: Errand) -> dict[str, Record]:
     return {ref: record for ref, record in found.items() if set(record["VBDs"]) <= set(dom0.holders(api, ref))}
 
 
-def _remove(api: Connection, ref: str, record: Record) -> None:
+def remove_base(api: Connection, ref: str, record: Record) -> None:
+    """One of them."""
     dom0.let_go(api, ref, force=bool(tasks.unended_of(api, record["uuid"])))
     vanish(api, "VDI.destroy", ref)

@@ -22,6 +22,10 @@ _NOT_INHERITED = ("cores-per-socket", "vtpm", "acpi_laptop_slate")
 _LVM = ("lvm", "lvmoiscsi", "lvmohba")
 
 
+TEST_COPY = " (test copy)"
+"""How the name of a VM ends whose source was not stopped."""
+
+
 def block_text(errand: Errand) -> str:
     """What somebody reads who tries to start the VM too early."""
     return f"{BLOCKED_BY}is still copying {errand.vm} (workflow {errand.workflow})"
@@ -36,7 +40,7 @@ def vm_record(order: ShellOrder, template: Mapping[str, Any]) -> dict[str, Any]:
     machine = order.machine
     memory = str(machine.memory)
     return {
-        "name_label": machine.name,
+        "name_label": f"{machine.name}{TEST_COPY}" if order.test_copy else machine.name,
         "name_description": machine.description,
         "tags": sorted(machine.tags),
         "user_version": "1",

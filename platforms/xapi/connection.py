@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from contracts.config import System
 from contracts.errors import FerryError
+from contracts.redaction import keep
 from platforms.secrets import resolve
 from platforms.tls import context_for
 from platforms.xapi.faults import XapiFailure
@@ -45,7 +46,7 @@ class Connection:
         self._login_lock = threading.Lock()
         self._login: _Login | None = None
         self._idle: list[Line] = []
-        self._refused: FerryError | None = None
+        self._refused: tuple[FerryError, str] | None = None
         self._known: list[str] = []
         self._context: ssl.SSLContext | None = None
 
@@ -72,10 +73,6 @@ class Connection:
         login = self._login
         if login is not None and login.session == session:
             self._forget(login)
-
-    def forget_refusal(self) -> None:
-        """Somebody says that the password is right now."""
-        self._refused = None
 
     def call(self, method: str, *params: Any, patience: float = CALL_SECONDS) -> Any:
         """Ask XAPI, as ``call("VM.get_by_uuid", uuid)``. Integers travel as strings.
@@ -126,8 +123,6 @@ class Connection:
             return login
         with self._login_lock:
             if self._login is None:
-                if self._refused is not None:
-                    raise FerryError(self._refused.code, self._refused.message)
                 self._login = self._log_in()
                 self._learn_hosts(self._login)
             return self._login
@@ -152,17 +147,21 @@ class Connection:
 
     def _log_in_at(self, url: str) -> _Login:
         password = resolve(self._system.password)
+        if self._refused is not None and self._refused[1] == password:  # another one has been put in its place, or not
+            raise FerryError(self._refused[0].code, self._refused[0].message)
         for _ in range(HOPS):
             try:
                 params = (self._system.username, password, "1.1", ORIGINATOR)
-                return _Login(url, self._ask(url, "session.login_with_password", params, 20.0))
+                session = str(self._ask(url, "session.login_with_password", params, 20.0))
+                self._refused = None
+                return _Login(url, keep(session, passing=True))
             except XapiFailure as failure:
                 if failure.wire == "HOST_IS_SLAVE" and failure.params:
                     url = self._address(failure.params[0])
                 elif failure.code == "xapi.login_refused":
-                    told = f"{self.name}: user {self._system.username!r} was refused; it is not tried again"
-                    self._refused = FerryError("xapi.login_refused", told)
-                    raise self._refused from None
+                    told = f"{self.name}: user {self._system.username!r} was refused; this password is not tried again"
+                    self._refused = FerryError("xapi.login_refused", told), password
+                    raise self._refused[0] from None
                 else:
                     raise
         raise FerryError("xapi.unreachable", f"{self.name}: hosts name each other as coordinator, round and round")

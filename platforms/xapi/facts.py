@@ -7,6 +7,7 @@ from contracts.errors import FerryError
 from contracts.steps import VHD_MOST, TargetFacts
 from platforms.xapi.connection import LONG_CALL_SECONDS, Connection
 from platforms.xapi.lookup import Record
+from platforms.xapi.pool_facts import pool_facts
 from platforms.xapi.wire import NULL
 
 QCOW2_MOST = 16381 << 30
@@ -39,6 +40,7 @@ def facts(api: Connection, config: TargetConfig, wanted: str | None) -> TargetFa
         srs=tuple(names),
         networks=_networks(api),
         configured_networks=dict(config.networks),
+        **pool_facts(api, pool, chosen),
     )
     if chosen is None:
         return answer
@@ -48,6 +50,8 @@ def facts(api: Connection, config: TargetConfig, wanted: str | None) -> TargetFa
             "sr_uuid": record["uuid"],
             "sr_name": record["name_label"],
             "sr_type": record["type"],
+            "sr_shared": record.get("shared"),
+            "sr_creates": _creates(api, record["type"]),
             "disk_most": _disk_most(api, record["type"]),
             "sr_free": max(0, int(record["physical_size"]) - int(record["physical_utilisation"])),
         }
@@ -59,6 +63,15 @@ def _disk_most(api: Connection, sr_type: str) -> int:
     drivers: dict[str, Record] = api.call("SM.get_all_records")
     formats = [each.get("supported_image_formats", []) for each in drivers.values() if each["type"] == sr_type]
     return QCOW2_MOST if any("qcow2" in each for each in formats) else VHD_MOST
+
+
+def _creates(api: Connection, sr_type: str) -> bool | None:
+    """Whether the SR's driver makes VDIs; None where it does not tell what it can do."""
+    drivers: dict[str, Record] = api.call("SM.get_all_records")
+    features = [each.get("features") for each in drivers.values() if each["type"] == sr_type]
+    if sr_type == "udev":  # removable storage
+        return False
+    return any("VDI_CREATE" in each for each in features if each) if any(features) else None
 
 
 def _pool(api: Connection) -> Record:

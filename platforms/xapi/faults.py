@@ -44,7 +44,14 @@ class XapiFailure(FerryError):
     def __init__(self, doing: str, details: Sequence[str], code: str | None = None) -> None:
         self.wire = str(details[0]) if details else "no error code"
         self.params = tuple(str(each) for each in details[1:])
-        super().__init__(code or _CODE_OF.get(self.wire, "xapi.failure"), f"{doing}: {told(details)}")
+        super().__init__(code or code_of(details), f"{doing}: {told(details)}")
+
+
+def code_of(details: Sequence[str]) -> str:
+    """Our code for what XAPI told; one cause is known by its words alone, under whatever number its SR tells it."""
+    if any("opening journal failed" in str(each) for each in details):
+        return "xapi.journal_damaged"
+    return _CODE_OF.get(str(details[0]) if details else "", "xapi.failure")
 
 
 def told(details: Sequence[str]) -> str:

@@ -29,7 +29,8 @@ def make_shell(api: Connection, order: ShellOrder) -> Shell:
     if record["power_state"] != "Halted":
         raise FerryError("xapi.shell_broken", f"{record['name_label']} is {record['power_state']}, and must be Halted")
     block(api, vm, blueprint.block_text(order.errand))
-    _make_vifs(api, order, vm)
+    if not order.test_copy:  # its source runs on: they would meet
+        _make_vifs(api, order, vm)
     _make_cd(api, vm)
     return Shell(vm=record["uuid"], disks=tuple(_make_disks(api, order, vm, sr)))
 

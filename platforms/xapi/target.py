@@ -1,39 +1,45 @@
 """A pool as the activities see it: :class:`platforms.ports.Target`."""
 
+from datetime import datetime
+
+from contracts.after import Vitals
 from contracts.config import TargetConfig
 from contracts.errors import FerryError
 from contracts.guest_templates import choose_template
+from contracts.leftovers import Found
 from contracts.machine import OwnerMark, Power
+from contracts.move_disk import MoveDiskReport, MoveDiskRequest
 from contracts.names import SOURCE_MACHINE_KEY
 from contracts.steps import BaseReport, Errand, RemovedShell, Shell, ShellDisk, ShellOrder, SnapshotReport, TargetFacts
-from platforms.xapi import blueprint, power, tasks
+from contracts.test_boot import TestMade, TestOrder
+from platforms.xapi import blueprint, leftovers, power, tasks
 from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.bases import drop_bases, take_bases
 from platforms.xapi.checksum import VdiChecksum, unended
 from platforms.xapi.connection import Connection
 from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, other_owner, vm_ref
+from platforms.xapi.move_disk import move_disks
 from platforms.xapi.nbd_ranges import VdiRanges, open_ranges
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
 from platforms.xapi.snapshots import find_snapshot, our_snapshots, snapshot_shell
+from platforms.xapi.test_boot import drop_test, make_test, start_test
 from platforms.xapi.vdi import VdiTarget
+from platforms.xapi.vitals import reboot, vitals
 
 
 class XapiTarget:
     """Logs in when it is first asked for something. Safe to use from any thread."""
 
     def __init__(self, name: str, config: TargetConfig) -> None:
+        self.name = name
         self._config = config
         self._api = Connection(name, config)
 
     def close(self) -> None:
         """Log out and hang up."""
         self._api.close()
-
-    def forget_refusal(self) -> None:
-        """Try a password again that was refused: somebody says that it is right now (SAFETY 21)."""
-        self._api.forget_refusal()
 
     def check(self) -> str:
         """One line about the pool."""
@@ -97,6 +103,30 @@ class XapiTarget:
         """Whether it runs."""
         return power.power(self._api, vm)
 
+    def vitals(self, vm: str) -> Vitals:
+        """Its power, its boot, and what its guest tells."""
+        return vitals(self._api, vm)
+
+    def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
+        """By the guest's tools."""
+        reboot(self._api, vm, mark, booted_at)
+
+    def move_disks(self, request: MoveDiskRequest) -> MoveDiskReport:
+        """While the VM runs."""
+        return move_disks(self._api, request)
+
+    def make_test(self, order: TestOrder) -> TestMade:
+        """Clones in a VM that meets nobody."""
+        return make_test(self._api, order)
+
+    def start_test(self, order: TestOrder) -> None:
+        """Boot it."""
+        start_test(self._api, order)
+
+    def drop_test(self, order: TestOrder) -> None:
+        """Leave nothing of it."""
+        drop_test(self._api, order)
+
     def finish(self, vm: str, errand: Errand) -> None:
         """Leave no dom0 VBD, no task, no snapshot but the pre-start one, and no claim on a source that bears no mark.
 
@@ -115,6 +145,18 @@ class XapiTarget:
         tasks.clear(api, errand.migration)
         for ref in (machine, *snapshots):  # a snapshot that is reverted to would bring the claim back
             api.call("VM.remove_from_other_config", ref, SOURCE_MACHINE_KEY)
+
+    def leftovers(self, subject: str = "") -> list[Found]:
+        """All that bears a mark of Ferry."""
+        return leftovers.leftovers(self._api, self.name)
+
+    def remove_leftover(self, found: Found) -> None:
+        """Take away one of them."""
+        leftovers.remove(self._api, found)
+
+    def runs(self, migration: str) -> bool:
+        """Whether its VM is not halted."""
+        return leftovers.runs(self._api, migration)
 
     def take_bases(self, vm: str, errand: Errand) -> BaseReport:
         """Snapshots to be read back while the source runs."""

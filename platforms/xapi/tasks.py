@@ -82,6 +82,12 @@ def _of(migration: str) -> str:
     return f" (migration {migration})"
 
 
+def migration_told(record: Record) -> str:
+    """Of a task whose maker died before it had put the marks on; empty for other people's."""
+    head, _, tail = record["name_description"].rpartition(" (migration ")
+    return tail[:-1] if head and tail.endswith(")") and record["name_label"].startswith("Ferry: ") else ""
+
+
 def clear(api: Connection, migration: str) -> None:
     """Leave no task of a migration behind: those of attempts that died are nobody else's to clear."""
     for ref, record in ours(api, migration).items():

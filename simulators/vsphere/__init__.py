@@ -14,5 +14,8 @@ under `/rest`.
 Fault actions: ``fault`` (name of a vim.fault), ``task-fault`` (the task ends with it), ``drop``, ``delay``; for
 ``GET /folder``: ``http`` (a status), ``drop`` (after that many bytes), ``truncate``, ``stall``, ``no-range`` (a 200),
 ``wrong-range`` (as many bytes, of that many further on), ``wrong-size`` (the file has grown by that many);
-for ``REST``: ``http``; for ``GET /nfc``: ``http``, ``drop``, ``truncate``, ``stall`` (after that many bytes).
+for ``REST``: ``http``; for ``GET /nfc``: ``http``, ``drop``, ``truncate``, ``stall`` (after that many bytes);
+for a task, as ``RemoveSnapshot_Task!``: ``lab-seconds`` that it takes.
+Outages (simulators/outages.py): ``sessions`` end, the record of the next task is lost (``tasks``), ``leases`` time out,
+vpxd or hostd restarts (``restart``).
 """

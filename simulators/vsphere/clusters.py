@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from simulators.vsphere import soap
+from simulators.vsphere.oddities import cluster_rules
 
 if TYPE_CHECKING:
     from simulators.vsphere.world import World
@@ -50,7 +51,7 @@ class Clusters:
             vim.cluster.ConfigInfoEx(
                 dasConfig=vim.cluster.DasConfigInfo(enabled=said.ha), dasVmConfig=list(self.ha.values()),
                 drsConfig=vim.cluster.DrsConfigInfo(enabled=said.drs), drsVmConfig=list(self.drs.values()),
-                dpmConfigInfo=vim.cluster.DpmConfigInfo(enabled=said.dpm),
+                dpmConfigInfo=vim.cluster.DpmConfigInfo(enabled=said.dpm), **cluster_rules(self._world),
             )
         )  # fmt: skip
 

@@ -208,11 +208,12 @@ def _typed(world: "World", moid: str) -> Any:
     fixed = {
         each._moId: each
         for each in (
-            world.root, world.datacenter, world.vm_folder, world.host_folder, world.compute, world.host,
+            world.root, world.datacenter, world.vm_folder, world.host_folder, world.compute, *world.hosts,
             world.resource_pool, *(store.ref for store in world.datastores.values()), *world.networks.values(),
         )
     }  # fmt: skip
     fixed["LicenseManager"] = vim.LicenseManager("LicenseManager")
+    fixed["AuthorizationManager"] = vim.AuthorizationManager("AuthorizationManager")
     fixed[AUTOSTART] = vim.host.AutoStartManager(AUTOSTART)
     fixed["SessionManager"] = vim.SessionManager("SessionManager")
     if moid in fixed:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from simulators.vsphere import soap
+from simulators.vsphere.oddities import odd_devices
 
 if TYPE_CHECKING:
     from simulators.vsphere.machine import Machine
@@ -19,6 +20,7 @@ _NICS = {
     "vmxnet3": vim.vm.device.VirtualVmxnet3,
     "e1000": vim.vm.device.VirtualE1000,
     "e1000e": vim.vm.device.VirtualE1000e,
+    "sriov": vim.vm.device.VirtualSriovEthernetCard,
 }
 
 
@@ -36,7 +38,7 @@ def devices_of(machine: "Machine") -> list[Any]:
     devices += [_disk(machine, number) for number in range(len(machine.disks))]
     devices += [_nic(machine, number) for number in range(len(machine.said.nics))]
     devices.append(_cdrom(machine))
-    return devices
+    return devices + odd_devices(machine)
 
 
 def _disk(machine: "Machine", number: int) -> Any:
@@ -53,8 +55,12 @@ def _disk(machine: "Machine", number: int) -> Any:
             backing.keyId = soap.complete(vim.encryption.CryptoKeyId(keyId="key-1"))
     if disk.tracking is not None:
         backing.changeId = disk.tracking.current()
+    more: dict[str, Any] = {"virtualDiskFormat": "native_4k" if said.sector == 4096 else "native_512"}
+    if said.first_class:
+        more["vDiskId"] = vim.vslm.ID(id=f"fcd-{disk.backing_uuid}")
     return soap.complete(
         vim.vm.device.VirtualDisk(
+            **more,
             key=machine.disk_key(number), controllerKey=machine.controller_key(number), unitNumber=said.unit,
             capacityInKB=disk.capacity // 1024, capacityInBytes=disk.capacity, backing=backing,
             deviceInfo=vim.Description(label=f"Hard disk {number + 1}", summary=f"{disk.capacity // 1024} KB"),
@@ -94,7 +100,7 @@ def _nic(machine: "Machine", number: int) -> Any:
 
 
 def _cdrom(machine: "Machine") -> Any:
-    iso = machine.said.cdrom
+    iso = machine.cdrom
     backing: Any = (
         vim.vm.device.VirtualCdrom.IsoBackingInfo(fileName=iso)
         if iso

@@ -47,14 +47,13 @@ class Lease:
 
 
 class Leases:
-    """All that are held. ``url`` is set when the doors are open."""
+    """All that are held."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._held: dict[str, Lease] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self.url = ""
         self.begun = self.completed = self.aborted = 0
 
     def export(self, machine: "Machine", snapshot: "Snapshot | None") -> Any:
@@ -86,6 +85,14 @@ class Leases:
             lease.timed_out = True
         return not lease.timed_out
 
+    def time_out(self) -> int:
+        """All that hold, at once, as when their host loses them; how many they were."""
+        with self._lock:
+            alive = [each for each in self._held.values() if self._alive(each)]
+            for each in alive:
+                each.timed_out = True
+            return len(alive)
+
     def _find(self, moid: str) -> Lease:
         lease = self._held.get(moid)
         if lease is None:
@@ -112,8 +119,10 @@ class Leases:
 
     def _info(self, lease: Lease) -> Any:
         machine = lease.machine
-        # A bare host names itself by a star; a vCenter names the ESXi host.
-        where = self.url if self._world.said.kind == "vcenter" else "https://*"
+        # A vCenter names the host that the machine is on, as it was added; a bare host names itself by a star.
+        world = self._world
+        host = world.host_name(world.said.hosts[world.hosts.index(world.host_of(lease.machine.said))])
+        where = f"https://{host}:{world.port}" if world.said.kind == "vcenter" else "https://*"
         urls = [
             soap.complete(
                 vim.HttpNfcLease.DeviceUrl(

@@ -53,15 +53,15 @@ class Machine:
         self.bios_uuid = str(uuid.uuid4())
         self.lock = threading.RLock()
         self.power = "poweredOff"
-        self.template = False
+        self.template, self.cdrom, self.question = said.settings.template, said.cdrom, said.settings.question
         self.extra_config: dict[str, str] = {}
         self.config_version = 1
         self.power_log: list[tuple[float, str]] = []
-        self.start_connected = {4000 + number: True for number in range(len(said.nics))}
+        self.start_connected = {4000 + number: nic.connected for number, nic in enumerate(said.nics)}
         self.snapshot_tree: list[Snapshot] = []
         self.current: Snapshot | None = None
         self.tracking_wanted = said.change_tracking
-        self.consolidation_needed = False
+        self.consolidation_needed = said.settings.consolidation_needed
         self.busy = ""
         self.power_ons = 0
         self.disks = [self._build(number, each) for number, each in enumerate(said.disks)]
@@ -73,6 +73,8 @@ class Machine:
         self.layout = self.layout_now()
         if said.power == "on":
             self.turn_on()
+        elif said.power == "suspended":
+            self._power_is("suspended")
 
     # -- disks
 
@@ -94,7 +96,7 @@ class Machine:
 
     def path(self, number: int, file: str) -> str:
         """``[datastore] folder/file``."""
-        return f"[{self.said.disks[number].datastore}] {self.name}/{file}"
+        return f"[{self.said.disks[number].datastore}] {self.said.name}/{file}"
 
     def controller_key(self, number: int) -> int:
         """The key of a disk's controller."""

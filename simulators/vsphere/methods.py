@@ -1,5 +1,6 @@
 """The methods of a VirtualMachine and its snapshots: what they refuse, and what they do."""
 
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ from pyVmomi import vim
 
 from simulators.vsphere import soap
 from simulators.vsphere.machine import Machine, Snapshot, invalid_argument
+from simulators.vsphere.naming import check_change, check_name
 from simulators.vsphere.tracking import GRAIN
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ PRIVILEGES = {
     "PowerOffVM_Task": "VirtualMachine.Interact.PowerOff",
     "ShutdownGuest": "VirtualMachine.Interact.PowerOff",
     "ReconfigVM_Task": "VirtualMachine.Config.AdvancedConfig",
+    "Destroy_Task": "VirtualMachine.Inventory.Delete",
     "Rename_Task": "VirtualMachine.Config.Rename",
     "ExportVm": "VApp.Export",
     "ExportSnapshot": "VApp.Export",
@@ -58,15 +61,18 @@ class Methods:
 
     def _allowed(self, method: str, machine: Machine) -> None:
         wanted = PRIVILEGES.get(method)
-        if wanted in self._world.said.privileges_missing:
-            error = soap.named_fault("NoPermission", "Permission to perform this operation was denied.")
-            error.object, error.privilegeId = machine.ref, wanted
-            raise error
+        self._privileged(machine, wanted)
         if self._world.said.licence == "free" and wanted:  # change tracking and exports as well (vsphere.md §1h)
             self._world.restricted[method] += 1
             raise soap.named_fault(
                 "RestrictedVersion", "Current license or ESXi version prohibits execution of the requested operation."
             )
+
+    def _privileged(self, machine: Machine, wanted: str | None) -> None:
+        if wanted in self._world.said.privileges_missing:
+            error = soap.named_fault("NoPermission", "Permission to perform this operation was denied.")
+            error.object, error.privilegeId = machine.ref, wanted
+            raise error
 
     def _task(self, method: str, machine: Machine, work: Any, *, exclusive: str = "") -> Any:
         """A task; ``exclusive`` operations refuse each other with TaskInProgress."""
@@ -84,6 +90,8 @@ class Methods:
                         machine.consolidation_needed = True
                         return None
                     raise soap.named_fault(str(rule.argument))
+                if rule is not None and rule.action == "lab-seconds":
+                    self._world.clock.sleep(float(rule.argument))
                 return work()
             finally:
                 if exclusive:
@@ -232,13 +240,23 @@ class Methods:
 
     def _ReconfigVM_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
         spec = said["spec"]
+        drives = [
+            each.device for each in spec.deviceChange or [] if isinstance(each.device, vim.vm.device.VirtualCdrom)
+        ]
+        if drives:  # the API reference of ReconfigVM_Task: a CD's medium takes this privilege
+            self._privileged(machine, "VirtualMachine.Interact.SetCDMedia")
 
         def work() -> None:
+            if drives and machine.said.guest.locks_cd and machine.cdrom and machine.power == "poweredOn":
+                machine.question = "The guest operating system has locked the CD-ROM door. Disconnect anyway?"
+                while machine.question:
+                    self._world.clock.sleep(0.05)
             with machine.lock:
                 if machine.template and _changes_more_than_a_template_may(spec):
                     raise soap.named_fault("NotSupported", "The operation is not supported on the object.")
                 if spec.changeVersion and spec.changeVersion != str(machine.config_version):
                     raise soap.named_fault("ConcurrentAccess", "the configuration was changed by somebody else")
+                check_change(machine, spec)
                 machine.config_version += 1
                 if spec.changeTrackingEnabled is not None:
                     if spec.changeTrackingEnabled and not machine.said.change_tracking_supported:
@@ -255,6 +273,10 @@ class Methods:
                     machine.name = spec.name
                 for change in spec.deviceChange or []:
                     key = change.device.key
+                    if change.operation == "edit" and isinstance(change.device, vim.vm.device.VirtualCdrom):
+                        backing = change.device.backing
+                        machine.cdrom = getattr(backing, "fileName", None) or None
+                        continue
                     if change.operation != "edit" or key not in machine.start_connected:
                         raise soap.named_fault("NotSupported", "only NICs are edited in this simulator")
                     machine.start_connected[key] = bool(change.device.connectable.startConnected)
@@ -262,7 +284,24 @@ class Methods:
         return self._task("ReconfigVM_Task", machine, work)
 
     def _Rename_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
-        return self._task("Rename_Task", machine, lambda: setattr(machine, "name", said["newName"]))
+        def work() -> None:
+            check_name(machine, said["newName"])
+            machine.name = said["newName"]
+
+        return self._task("Rename_Task", machine, work)
+
+    def _Destroy_Task(self, machine: Machine, said: dict[str, Any], _: Any) -> Any:
+        """The VM and its disks. One that runs is refused, and so is one that is exported."""
+        self._power_must_be(machine, "poweredOff")
+        self._not_leased(machine)
+
+        def work() -> None:
+            machine.close()
+            del self._world.machines[machine.moid]
+            for folder in {disk.folder for disk in machine.disks}:
+                shutil.rmtree(folder)
+
+        return self._task("Destroy_Task", machine, work, exclusive="destroy")
 
     def _MarkAsTemplate(self, machine: Machine, said: dict[str, Any], _: Any) -> None:
         if self._world.said.kind != "vcenter":

@@ -46,6 +46,8 @@ class Rest:
         if (method, parts.path) == ("DELETE", LOGIN):
             self._sessions.discard(token)
             return 200, {}
+        if self._world.said.tags_refused and method != "DELETE":
+            return 403, None
         if (method, parts.path) == ("POST", ASSOCIATION):
             return self._attached(parse_qs(parts.query).get("~action", [""])[0], body)
         if method == "GET" and parts.path.startswith(TAG):

@@ -23,7 +23,8 @@ from simulators.authority import Authority
 from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Vsphere
-from simulators.vsphere import clusters, nfc, soap
+from simulators.outages import Gate, Gated, Outage
+from simulators.vsphere import authorization, clusters, nfc, soap
 from simulators.vsphere import folder as files
 from simulators.vsphere.collector import Collector
 from simulators.vsphere.methods import Methods
@@ -56,7 +57,7 @@ class Stats:
             self.most_reads = max(self.most_reads, self.reads_now)
 
 
-class _Doors(http.server.BaseHTTPRequestHandler):
+class _Doors(Gated):
     protocol_version = "HTTP/1.1"
     server: "_Listener"
 
@@ -168,7 +169,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
         if method == "CurrentTime":
             import datetime
 
-            return datetime.datetime.now(datetime.UTC), datetime.datetime
+            skew = datetime.timedelta(seconds=lab.said.clock_skew_seconds)
+            return datetime.datetime.now(datetime.UTC) + skew, datetime.datetime
         session = self._session()
         if method == "Fetch" and this == "ServiceInstance":
             return _fetch_service(lab.world, said["prop"])
@@ -236,6 +238,8 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 name = said["inventoryPath"].rpartition("/")[2]
                 found = [each.ref for each in lab.world.machines.values() if each.name == name]
                 return (found[0] if found else None), vim.ManagedEntity
+        if method in ("FetchUserPrivilegeOnEntities", "HasPrivilegeOnEntities"):
+            return authorization.answer(lab.world, method, said, session.key)
         if method.startswith("HttpNfcLease"):
             return self._of_lease(method.removeprefix("HttpNfcLease"), this, said)
         if method in clusters.PRIVILEGES:
@@ -421,6 +425,12 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 answer = asdict(lab.faults.add(FaultRule(**given)))
             case "DELETE", "faults":
                 lab.faults.clear()
+            case "GET", "outages":
+                answer = lab.gate.listed()
+            case "POST", "outages":
+                answer = asdict(lab.gate.begin(Outage(**given)))
+            case "DELETE", "outages":
+                lab.gate.clear()
             case "POST", _ if door.startswith("vms/") and deed:
                 lab.do(vm, deed, **given)
             case _:
@@ -438,12 +448,14 @@ class _Listener(http.server.ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], context: ssl.SSLContext, simulator: "VsphereSimulator") -> None:
         super().__init__(address, _Doors)
-        self.simulator, self._context = simulator, context
+        self.simulator, self._context, self.gate = simulator, context, simulator.gate
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
+        self.gate.meet(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+        context = self.gate.context(self._context)
+        return context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("connection from %s ended", client_address, exc_info=True)
@@ -462,8 +474,11 @@ class VsphereSimulator:
         self.sessions = Sessions(clock, inventory.user, password)
         self.rest = Rest(self.world, inventory.user, password)
         self.collector, self.methods, self.stats = Collector(self.world), Methods(self.world), Stats()
-        self._listener = _Listener((host, port), authority.server_context(host), self)
-        self.world.leases.url = self.url
+        self.gate = Gate(authority, host)
+        self.gate.events = {"sessions": self._log_all_out, "tasks": self.world.tasks.lose, "leases": self._end_leases,
+                            "restart": self._restart}  # fmt: skip
+        self._listener = _Listener((host, port), authority.server_context(host, *_names(inventory)), self)
+        self.world.address, self.world.port = host, self._listener.server_address[1]
 
     @property
     def url(self) -> str:
@@ -481,6 +496,19 @@ class VsphereSimulator:
         self._listener.shutdown()
         self._listener.server_close()
         self.world.close()
+
+    def _log_all_out(self, _: Any) -> bool:
+        return self.sessions.end_all() > 0
+
+    def _end_leases(self, _: Any) -> bool:
+        return self.world.leases.time_out() > 0
+
+    def _restart(self, _: Any) -> bool:
+        """vpxd or hostd: sessions, leases and the records of tasks are lost; what the tasks do goes on."""
+        self.sessions.end_all()
+        self.world.leases.time_out()
+        self.world.tasks.forget()
+        return True
 
     def counted(self) -> dict[str, Any]:
         """What the lab's door tells."""
@@ -500,6 +528,7 @@ class VsphereSimulator:
                 "chains": [[link.descriptor for link in disk.links] for disk in machine.disks],
                 "extra_config": machine.extra_config,
                 "change_tracking": machine.tracked,
+                "nics_at_start": list(machine.start_connected.values()),
                 "power_ons": machine.power_ons,
                 "power_log": machine.power_log,
             }
@@ -536,10 +565,15 @@ class VsphereSimulator:
                 raise ValueError(f"nobody knows how to {deed}")
 
 
+def _names(inventory: Vsphere) -> list[str]:
+    """Of the hosts: one door stands for all of them, and its certificate for each."""
+    return [each.name for each in inventory.hosts if each.name]
+
+
 def _everything(world: World) -> list[Any]:
     return [
         *(each.ref for each in world.machines.values()), *(each.ref for each in world.datastores.values()),
-        *world.networks.values(), world.host, world.datacenter, world.vm_folder, world.compute, world.resource_pool,
+        *world.networks.values(), *world.hosts, world.datacenter, world.vm_folder, world.compute, world.resource_pool,
     ]  # fmt: skip
 
 
@@ -550,6 +584,7 @@ def _service_content(world: World) -> Any:
             viewManager=vim.view.ViewManager("ViewManager"), about=world.about(),
             sessionManager=vim.SessionManager("SessionManager"), searchIndex=vim.SearchIndex("SearchIndex"),
             licenseManager=vim.LicenseManager("LicenseManager"),
+            authorizationManager=vim.AuthorizationManager("AuthorizationManager"),
         )
     )  # fmt: skip
 

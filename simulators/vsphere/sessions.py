@@ -64,10 +64,12 @@ class Sessions:
         if found is not None:
             found.ended.set()
 
-    def end_all(self) -> None:
-        """As a restart of vpxd does."""
-        for key in list(self._open):
+    def end_all(self) -> int:
+        """As a restart of vpxd does; how many there were."""
+        keys = list(self._open)
+        for key in keys:
             self.end(key)
+        return len(keys)
 
     def count(self) -> int:
         """How many are open."""

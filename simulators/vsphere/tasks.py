@@ -23,6 +23,17 @@ class Tasks:
         self._infos: dict[str, Any] = {}
         self._ended: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._to_lose = self.lost = 0
+
+    def lose(self, _: Any = None) -> bool:
+        """On order: the record of the next task that begins is lost, while its work goes on."""
+        self._to_lose += 1
+        return True
+
+    def forget(self) -> None:
+        """The records of all, as at a restart of vpxd; what they do goes on."""
+        with self._lock:
+            self._infos.clear()
 
     def begin(self, method: str, entity: Any, work: Callable[[Callable[[int], None]], Any]) -> Any:
         """Start work in a thread; answers the task."""
@@ -36,7 +47,11 @@ class Tasks:
             )
         )  # fmt: skip
         with self._lock:
-            self._infos[moid] = info
+            if self._to_lose:
+                self._to_lose -= 1
+                self.lost += 1
+            else:
+                self._infos[moid] = info
 
         def run() -> None:
             info.state, info.startTime = "running", datetime.now(UTC)
@@ -64,6 +79,12 @@ class Tasks:
         if found is None:
             raise not_found(vim.Task(moid))
         return found
+
+    def unended(self, entity: Any) -> list[Any]:
+        """The tasks of an object that are under way: of ``recentTask``, what is of interest."""
+        with self._lock:
+            return [each.task for each in self._infos.values()
+                    if each.entity is entity and each.state in ("queued", "running")]  # fmt: skip
 
     def known(self, moid: str) -> bool:
         """Whether the task is still there."""

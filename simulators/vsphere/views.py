@@ -9,13 +9,19 @@ from pyVmomi import vim
 from simulators.vsphere import soap
 from simulators.vsphere.clusters import AUTOSTART
 from simulators.vsphere.devices import devices_of
+from simulators.vsphere.hosts import host_properties
 from simulators.vsphere.licences import licence_properties
+from simulators.vsphere.oddities import guest_tells, odd_config, question_of
 
 if TYPE_CHECKING:
     from simulators.vsphere.machine import Machine, Snapshot
     from simulators.vsphere.world import World
 
 Property = Callable[[], Any]
+_TOOLS = {
+    "current": "guestToolsCurrent", "old": "guestToolsNeedUpgrade", "too-old": "guestToolsTooOld",
+    "unmanaged": "guestToolsUnmanaged",
+}  # fmt: skip
 
 
 def machine_properties(machine: "Machine") -> dict[str, Property]:
@@ -24,7 +30,12 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
     return {
         "name": lambda: machine.name,
         "parent": lambda: world.vm_folder,
-        "config": lambda: _config(machine, devices_of(machine)),
+        # Unset for what is orphaned or has lost its files (vsphere.md §4).
+        "config": lambda: (
+            _config(machine, devices_of(machine))
+            if machine.said.settings.connection in ("connected", "disconnected")
+            else None
+        ),
         "runtime": lambda: _runtime(machine),
         "guest": lambda: _guest(machine),
         "capability": lambda: _capability(machine),
@@ -36,7 +47,8 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
         ],
         "network": lambda: [world.network(name) for name in sorted({nic.network for nic in machine.said.nics})],
         "resourcePool": lambda: world.resource_pool,
-        "recentTask": lambda: [],
+        "parentVApp": lambda: vim.VirtualApp("resgroup-v99") if machine.said.settings.vapp else None,
+        "recentTask": lambda: world.tasks.unended(machine.ref),
         "overallStatus": lambda: "green",
         "disabledMethod": lambda: [],
         "customValue": lambda: [],
@@ -57,6 +69,8 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
     said = machine.said
     extra = dict(machine.extra_config)
     home = said.disks[0].datastore if said.disks else "none"
+    if said.settings.numa_affinity:
+        extra["numa.nodeAffinity"] = said.settings.numa_affinity
     if machine.tracked:
         extra["ctkEnabled"] = "TRUE"
         for number, disk in enumerate(machine.disks):
@@ -68,8 +82,7 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
         guestFullName=said.guest_id, version=f"vmx-{said.hw_version:02d}", uuid=machine.bios_uuid,
         instanceUuid=machine.instance_uuid, template=machine.template, annotation=machine.annotation,
         firmware=said.firmware, changeTrackingEnabled=machine.tracked,
-        bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=False),
-        files=vim.vm.FileInfo(vmPathName=f"[{home}] {machine.name}/{machine.name}.vmx"),
+        files=vim.vm.FileInfo(vmPathName=f"[{home}] {said.name}/{said.name}.vmx"),
         hardware=soap.complete(
             vim.vm.VirtualHardware(
                 numCPU=said.cpus, numCoresPerSocket=said.cores_per_socket, memoryMB=said.memory_mib, device=devices
@@ -77,15 +90,17 @@ def _config(machine: "Machine", devices: list[Any]) -> Any:
         ),
         extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in sorted(extra.items())],
     )  # fmt: skip
+    odd_config(machine, config)
     return soap.complete(config)
 
 
 def _runtime(machine: "Machine") -> Any:
     return soap.complete(
         vim.vm.RuntimeInfo(
-            host=machine.world.host, connectionState="connected", powerState=machine.power,
+            host=machine.world.host_of(machine.said), connectionState=machine.said.settings.connection,
+            powerState=machine.power,
             faultToleranceState="notConfigured", recordReplayState="inactive",
-            consolidationNeeded=machine.consolidation_needed,
+            consolidationNeeded=machine.consolidation_needed, question=question_of(machine),
         )
     )  # fmt: skip
 
@@ -93,14 +108,18 @@ def _runtime(machine: "Machine") -> Any:
 def _guest(machine: "Machine") -> Any:
     running = machine.tools_running
     installed = machine.said.guest.tools != "not-installed"
-    return soap.complete(
+    windows = machine.said.guest_id.lower().startswith("win")
+    told = soap.complete(
         vim.vm.GuestInfo(
             toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
-            toolsVersionStatus2="guestToolsCurrent" if installed else "guestToolsNotInstalled",
-            guestFullName=machine.said.guest_id, guestFamily="linuxGuest",
+            toolsVersionStatus2=_TOOLS[machine.said.guest.tools_status] if installed else "guestToolsNotInstalled",
+            toolsVersion="12352" if installed else "0",
+            guestFullName=machine.said.guest_id, guestFamily="windowsGuest" if windows else "linuxGuest",
             guestState="running" if machine.power == "poweredOn" else "notRunning",
         )
     )  # fmt: skip
+    guest_tells(machine, told)
+    return told
 
 
 def _capability(machine: "Machine") -> Any:
@@ -170,39 +189,41 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
             "name": lambda: "host", "parent": lambda: world.datacenter, "childEntity": lambda: [world.compute],
         },
         world.compute._moId: {
-            "name": lambda: "esx1", "parent": lambda: world.host_folder, "host": lambda: [world.host],
+            "name": lambda: world.said.cluster.name if world.said.cluster else "esx1",
+            "parent": lambda: world.host_folder, "host": lambda: list(world.hosts),
             "resourcePool": lambda: world.resource_pool, **world.clusters.cluster_properties(),
         },
         AUTOSTART: world.clusters.autostart_properties(),
         world.resource_pool._moId: {"name": lambda: "Resources", "parent": lambda: world.compute},
-        world.host._moId: {
-            "name": lambda: "esx1", "parent": lambda: world.compute, "summary": lambda: _host_summary(world),
-            "configManager": lambda: vim.host.ConfigManager(autoStartManager=vim.host.AutoStartManager(AUTOSTART)),
-            "config": lambda: None, "vm": lambda: [each.ref for each in world.machines.values()],
+        **{
+            ref._moId: host_properties(world, ref, host)
+            for ref, host in zip(world.hosts, world.said.hosts, strict=True)
         },
         "LicenseManager": licence_properties(world.said),
         "SessionManager": {"currentSession": lambda: None},
     }  # fmt: skip
     for store in world.datastores.values():
-        found[store.ref._moId] = _datastore(store)
+        found[store.ref._moId] = _datastore(world, store)
     for name, network in world.networks.items():
         found[network._moId] = {"name": lambda name=name: name, "parent": lambda: world.datacenter}  # type: ignore[misc]
     return found
 
 
-def _datastore(store: Any) -> dict[str, Property]:
+def _datastore(world: "World", store: Any) -> dict[str, Property]:
     size = int(store.said.capacity_gib * (1 << 30))
+    free = size // 2 if store.said.free_gib is None else int(store.said.free_gib * (1 << 30))
 
     def summary() -> Any:
         return soap.complete(
             vim.Datastore.Summary(
-                datastore=store.ref, name=store.said.name, url=store.url, capacity=size, freeSpace=size // 2,
-                type=store.said.type, accessible=True, multipleHostAccess=True,
+                datastore=store.ref, name=store.said.name, url=store.url, capacity=size, freeSpace=free,
+                type=store.said.type, accessible=store.said.accessible, multipleHostAccess=True,
+                maintenanceMode=store.said.maintenance,
             )
         )  # fmt: skip
 
     def info() -> Any:
-        common = {"name": store.said.name, "url": store.url, "freeSpace": size // 2, "maxFileSize": 1 << 46}
+        common = {"name": store.said.name, "url": store.url, "freeSpace": free, "maxFileSize": 1 << 46}
         if store.said.type == "VMFS":
             volume = soap.complete(vim.host.VmfsVolume(name=store.said.name, version=f"{store.said.vmfs}.82"))
             return soap.complete(vim.host.VmfsDatastoreInfo(**common, vmfs=volume))
@@ -213,17 +234,8 @@ def _datastore(store: Any) -> dict[str, Property]:
             return soap.complete(vim.host.NasDatastoreInfo(**common, nas=nas))
         return soap.complete(vim.Datastore.Info(**common))
 
-    return {"name": lambda: store.said.name, "summary": summary, "info": info}
+    def mounts() -> list[Any]:
+        how = vim.host.MountInfo(accessMode="readWrite", mounted=True, accessible=store.said.accessible)
+        return [vim.Datastore.HostMount(key=each, mountInfo=how) for each in world.hosts]
 
-
-def _host_summary(world: "World") -> Any:
-    about = world.about()
-    return soap.complete(
-        vim.host.Summary(
-            host=world.host, overallStatus="green", rebootRequired=False,
-            config=soap.complete(
-                vim.host.Summary.ConfigSummary(name="esx1", product=about, sslThumbprint="", port=443)
-            ),
-            quickStats=vim.host.Summary.QuickStats(),
-        )
-    )  # fmt: skip
+    return {"name": lambda: store.said.name, "summary": summary, "info": info, "host": mounts}

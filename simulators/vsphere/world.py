@@ -10,7 +10,7 @@ from pyVmomi import vim
 
 from simulators.clock import Clock
 from simulators.faults import Faults
-from simulators.inventory import Datastore, Vsphere
+from simulators.inventory import Datastore, EsxiHost, Vm, Vsphere
 from simulators.vsphere import soap
 from simulators.vsphere.clusters import Clusters
 from simulators.vsphere.leases import Leases
@@ -41,8 +41,10 @@ class World:
         self.compute: Any = vim.ComputeResource("domain-s5")
         if said.cluster is not None:
             self.compute = vim.ClusterComputeResource("domain-c5")
-        self.host = vim.HostSystem("host-6")
-        self.resource_pool = vim.ResourcePool("resgroup-7")
+        self.hosts = [vim.HostSystem(f"host-{6 + number}") for number in range(len(said.hosts))]
+        self.host = self.hosts[0]
+        self.address, self.port = "127.0.0.2", 443  # the server knows better, once it listens
+        self.resource_pool = vim.ResourcePool("resgroup-90")
         self.datastores: dict[str, Store] = {}
         for number, store in enumerate(said.datastores):
             url = f"ds:///vmfs/volumes/{uuid.uuid4()}/"
@@ -69,6 +71,15 @@ class World:
     def network(self, name: str) -> Any:
         """The network of that name."""
         return self.networks[name]
+
+    def host_name(self, host: EsxiHost) -> str:
+        """What it was added by."""
+        return host.name or self.address
+
+    def host_of(self, vm: Vm) -> Any:
+        """The host that a machine is on."""
+        names = [self.host_name(each) for each in self.said.hosts]
+        return self.hosts[names.index(vm.host) if vm.host else 0]
 
     def vm(self, name: str) -> Machine:
         """The first machine of that name."""

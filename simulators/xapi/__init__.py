@@ -17,4 +17,6 @@ second), ``http`` (a status), ``lose`` (a write over that byte is lost, and the 
 Methods: a message's name such as ``VDI.create``, on the name of its object; ``PUT /import_raw_vdi``,
 ``GET /export_raw_vdi`` and, of an export against a base, ``GET /export_raw_vdi?base``, on the VDI's name;
 ``VDI.checksum!`` (``error``, ``slow``) once it is under way.
+Outages (simulators/outages.py): ``sessions`` end, the next task that ends is lost (``tasks``), the toolstack restarts
+(``restart``, with its argument true dom0 VBDs stay), another host becomes the coordinator (``master``).
 """

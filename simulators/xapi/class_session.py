@@ -1,6 +1,7 @@
 """Classes session, task, event and the small ones."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from simulators.xapi.class_vdi import used_of
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 @message("session.login_with_password")
 def login(pool: "Pool", session: str, uname: str, pwd: str, version: str = "1.1", originator: str = "") -> str:
     return pool.sessions.login(uname, pwd, originator)
+
+
+@message("host.get_servertime")
+def server_time(pool: "Pool", session: str, host: str) -> datetime:
+    skew = pool.inventory.hosts[pool.hosts.index(host)].clock_skew_seconds
+    return datetime.now(UTC) + timedelta(seconds=skew)
 
 
 @message("session.logout")

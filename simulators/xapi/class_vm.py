@@ -1,12 +1,12 @@
 """Classes VM and VIF: making, blocking, starting, stopping, snapshots."""
 
 import re
-import threading
 import time
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from simulators.xapi import guest
 from simulators.xapi.class_vdi import checked_record, forget_vbd
 from simulators.xapi.class_vdi import snapshot as snapshot_vdi
 from simulators.xapi.database import is_null
@@ -53,6 +53,7 @@ def clone(pool: "Pool", session: str, vm: str, new_name: str) -> str:
     copied = {
         **record, "uuid": str(uuid.uuid4()), "name_label": new_name, "other_config": other,
         "is_default_template": False, "VBDs": [], "VIFs": [], "snapshots": [], "blocked_operations": {},
+        "metrics": NULL,
         "platform": dict(record["platform"]), "HVM_boot_params": dict(record["HVM_boot_params"]),
         "tags": list(record["tags"]),
     }  # fmt: skip
@@ -179,13 +180,19 @@ def assert_can_boot_here(pool: "Pool", session: str, vm: str, host: str) -> str:
     free = pool.db.get("host_metrics", there["metrics"])["memory_free"]
     if record["memory_static_max"] > free:
         raise XapiFailure("HOST_NOT_ENOUGH_FREE_MEMORY", str(record["memory_static_max"]), str(free))
+    cpus = there["cpu_info"].get("cpu_count", "")
+    if cpus.isdigit() and record["VCPUs_max"] > int(cpus):
+        raise XapiFailure("HOST_NOT_ENOUGH_PCPUS", str(record["VCPUs_max"]), cpus)
     for each in record["VBDs"]:
         vdi = pool.db.get("VBD", each)["VDI"]
         if not is_null(vdi) and not pool.sees(host, pool.db.get("VDI", vdi)["SR"]):
             raise XapiFailure("VM_REQUIRES_SR", vm, pool.db.get("VDI", vdi)["SR"])
     for each in record["VIFs"]:
-        if not pool.db.has("network", pool.db.get("VIF", each)["network"]):
-            raise XapiFailure("VM_REQUIRES_NETWORK", vm, pool.db.get("VIF", each)["network"])
+        network = pool.db.get("VIF", each)["network"]
+        pifs = pool.db.get("network", network)["PIFs"] if pool.db.has("network", network) else None
+        # One without any card is internal to each host, and can be had anywhere.
+        if pifs is None or (pifs and host not in [pool.db.get("PIF", pif)["host"] for pif in pifs]):
+            raise XapiFailure("VM_REQUIRES_NETWORK", vm, network)
     return ""
 
 
@@ -249,8 +256,12 @@ def _startable(pool: "Pool", vm: str, operation: str) -> dict[str, Any]:
 
 def _start_on(pool: "Pool", vm: str, host: str, paused: bool, operation: str) -> str:
     record = _startable(pool, vm, operation)
+    if pool.db.get("host", host)["license_params"].get("expiry", "9") < f"{datetime.now(UTC):%Y%m%dT%H:%M:%SZ}":
+        raise XapiFailure("LICENSE_EXPIRED")
     for each in record["VBDs"]:
         pool.db.get("VBD", each)["currently_attached"] = True
+    for each in record["VIFs"]:
+        pool.db.get("VIF", each)["currently_attached"] = True
     metrics = pool.db.get("host_metrics", pool.db.get("host", host)["metrics"])
     metrics["memory_free"] -= record["memory_static_max"]
     record.update(
@@ -259,16 +270,8 @@ def _start_on(pool: "Pool", vm: str, host: str, paused: bool, operation: str) ->
     )  # fmt: skip
     pool.power_log.append((time.time(), record["name_label"], "Running"))
     pool.state_file.write()
-    threading.Timer(2.0 / pool.clock.speed, _guest_shows_up, (pool, vm)).start()
+    guest.boot(pool, vm)
     return ""
-
-
-def _guest_shows_up(pool: "Pool", vm: str) -> None:
-    with pool.db.lock:
-        if pool.db.has("VM", vm) and pool.db.get("VM", vm)["power_state"] == "Running":
-            pool.db.get("VM", vm)["guest_metrics"] = pool.db.add(
-                "VM_guest_metrics", networks={"0/ip": "10.0.0.2"}, live=True, PV_drivers_detected=False
-            )
 
 
 @message("VM.hard_shutdown")
@@ -291,6 +294,8 @@ def _stop(pool: "Pool", vm: str) -> str:
     pool.db.get("host_metrics", pool.db.get("host", host)["metrics"])["memory_free"] += record["memory_static_max"]
     for each in record["VBDs"]:
         pool.db.get("VBD", each)["currently_attached"] = False
+    for each in record["VIFs"]:
+        pool.db.get("VIF", each)["currently_attached"] = False
     record.update(power_state="Halted", resident_on=NULL, domid=-1)
     pool.power_log.append((time.time(), record["name_label"], "Halted"))
     return ""

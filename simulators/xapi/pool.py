@@ -63,7 +63,7 @@ class Pool:
         self.db, self.stats = Database(), Stats()
         self.power_log: list[tuple[float, str, str]] = []
         """When a VM of which name became Running or Halted."""
-        self.sessions = Sessions(self.db, clock, inventory.user, password)
+        self.sessions = Sessions(self.db, clock, inventory.user, password, inventory.role)
         self.tasks = Tasks(self.db, clock)
         self.hosts: list[str] = []
         self.nbd_doors: dict[str, tuple[int, str, str]] = {}  # by host: port, certificate (PEM), the name on it
@@ -188,10 +188,12 @@ class Pool:
         now = datetime.now(UTC)
         for number, host in enumerate(inventory.hosts):
             ref = db.add(
-                "host", name_label=host.name, hostname=host.name, enabled=True, address=f"127.0.0.{10 + number}",
+                "host", name_label=host.name, hostname=host.name, enabled=host.enabled,
+                address=f"127.0.0.{10 + number}",
                 software_version={"product_brand": "XCP-ng", "product_version": inventory.version,
                                   "platform_version": "3.4.0"},
-                API_version_major=2, API_version_minor=21,
+                API_version_major=2, API_version_minor=21, cpu_info={"cpu_count": str(host.cpus)}, edition="xcp-ng",
+                license_params={"expiry": f"{host.licence_until.replace('-', '')}T23:59:59Z"},
             )  # fmt: skip
             metrics = db.add("host_metrics", memory_total=int(host.memory_gib * GIB),
                              memory_free=int(host.memory_gib * GIB), live=True, last_updated=now)  # fmt: skip
@@ -202,10 +204,17 @@ class Pool:
             self.hosts.append(ref)
         for kind in sorted({sr.type for sr in inventory.srs}):
             formats = ["vhd", *(["qcow2"] if any(sr.qcow2 for sr in inventory.srs if sr.type == kind) else [])]
-            db.add("SM", name_label=kind, type=kind, supported_image_formats=formats)
+            db.add(
+                "SM",
+                name_label=kind,
+                type=kind,
+                supported_image_formats=formats,
+                features={} if kind == "udev" else {"VDI_CREATE": 1, "VDI_SNAPSHOT": 1},
+            )
         for sr in inventory.srs:
             sr_ref = db.add(
-                "SR", name_label=sr.name, type=sr.type, content_type="user", physical_size=int(sr.size_gib * GIB),
+                "SR", name_label=sr.name, type=sr.type, content_type="disk" if sr.type == "udev" else "user",
+                physical_size=int(sr.size_gib * GIB),
                 shared=sr.type in ("nfs", "lvmoiscsi"), sm_config={"use_vhd": "true"} if "lvm" in sr.type else {},
             )  # fmt: skip
             (self.folder / sr.name).mkdir(exist_ok=True)
@@ -226,10 +235,20 @@ class Pool:
                     device="eth0",
                     IP=db.get("host", host)["address"],
                 )
-                for host in self.hosts
+                for host, said in zip(self.hosts, inventory.hosts, strict=True)
+                if said.networks is None or network.name in said.networks
             ]
         srs = db.by_name("SR", inventory.srs[0].name) if inventory.srs else []
-        db.add("pool", name_label=inventory.pool, master=self.hosts[0], default_SR=srs[0] if srs else "OpaqueRef:NULL")
+        other = {"rolling_upgrade_in_progress": "true"} if inventory.rolling_upgrade else {}
+        if inventory.backup_network:
+            other["xo:backupNetwork"] = db.get("network", db.by_name("network", inventory.backup_network)[0])["uuid"]
+        db.add("pool", name_label=inventory.pool, master=self.hosts[0], default_SR=srs[0] if srs else "OpaqueRef:NULL",
+               ha_enabled=inventory.high_availability, other_config=other)  # fmt: skip
+        for each in inventory.vms:
+            power = "Running" if each.power == "on" else "Halted"
+            vm = db.add("VM", name_label=each.name, power_state=power, domain_type="hvm")
+            lan = db.by_name("network", inventory.networks[0].name)[0]
+            db.get("VM", vm)["VIFs"] = [db.add("VIF", VM=vm, network=lan, MAC=each.mac, device="0")]
         from simulators.xapi.templates import add_templates
 
         add_templates(db)

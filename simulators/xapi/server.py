@@ -21,7 +21,15 @@ from simulators.authority import Authority
 from simulators.clock import Clock
 from simulators.faults import FaultRule, Faults
 from simulators.inventory import Xcpng
-from simulators.xapi import checksum, class_session, class_vdi, class_vm  # noqa: F401  they register their messages
+from simulators.outages import Gate, Gated, Outage
+from simulators.xapi import (  # noqa: F401  they register their messages
+    checksum,
+    class_network,
+    class_session,
+    class_vdi,
+    class_vm,
+    moving,
+)
 from simulators.xapi.database import Database
 from simulators.xapi.failure import AnswerLost, XapiFailure
 from simulators.xapi.left import lying_about
@@ -35,7 +43,7 @@ MOST_HEADERS = 1024
 MOST_BODY = 300 << 10
 
 
-class _Doors(http.server.BaseHTTPRequestHandler):
+class _Doors(Gated):
     protocol_version = "HTTP/1.1"
     server: "_Listener"
     raw_requestline: bytes
@@ -264,6 +272,12 @@ class _Doors(http.server.BaseHTTPRequestHandler):
                 answer = dataclasses.asdict(pool.faults.add(FaultRule(**given)))
             case "DELETE", "faults":
                 pool.faults.clear()
+            case "GET", "outages":
+                answer = self.server.gate.listed()
+            case "POST", "outages":
+                answer = dataclasses.asdict(self.server.gate.begin(Outage(**given)))
+            case "DELETE", "outages":
+                self.server.gate.clear()
             case "POST", "sr":  # somebody adds a disk to it
                 pool.db.get("SR", pool.db.by_name("SR", given["name"])[0])["physical_size"] = int(given["size"])
             case "POST", "flip":
@@ -285,13 +299,14 @@ class _Listener(http.server.ThreadingHTTPServer):
         super().__init__(address, _Doors)
         self.pool, self.host, self.simulator = pool, host, simulator
         self.addresses: dict[str, str] = {}
-        self._context = context
+        self._context, self.gate = context, simulator.gate
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
+        self.gate.meet(connection)
         # An answer is two small writes: without this, the second waits 40 ms for the client's delayed ACK.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wrapped = self._context.wrap_socket(
+        wrapped = self.gate.context(self._context).wrap_socket(
             connection, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
         )
         return wrapped, address
@@ -310,6 +325,9 @@ class XapiSimulator:
         self.faults = faults or Faults()
         self.pool = Pool(inventory, folder, clock or Clock(), self.faults, password)
         self._listeners: list[_Listener] = []
+        self.gate = Gate(authority, host)
+        self.gate.events = {"sessions": self._log_all_out, "tasks": self.pool.tasks.lose, "restart": self._restart,
+                            "master": self._change_master}  # fmt: skip
         self._nbd: list[NbdServer] = []
         for number, ref in enumerate(self.pool.hosts):
             name = host if number == 0 else f"127.0.0.{10 + number}"
@@ -372,6 +390,24 @@ class XapiSimulator:
             os.pwrite(descriptor, bytes([byte[0] ^ 1]), offset)
         finally:
             os.close(descriptor)
+
+    def _log_all_out(self, _: Any) -> bool:
+        return self.pool.sessions.end_all() > 0
+
+    def _restart(self, leave_vbds: Any) -> bool:
+        self.restart(leave_vbds=bool(leave_vbds))
+        return True
+
+    def _change_master(self, _: Any) -> bool:
+        """Another host becomes the coordinator; toolstacks restart for it, so tasks and sessions go (xapi.md §3.11)."""
+        pool = self.pool
+        if len(pool.hosts) < 2:
+            return False
+        pool.hosts.append(pool.hosts.pop(0))
+        for record in pool.db.all("pool").values():
+            record["master"] = pool.hosts[0]
+        self.restart()
+        return True
 
     def restart(self, *, keep_sessions: bool = False, leave_vbds: bool = False) -> None:
         """The toolstack restarts: pending tasks are cancelled, sessions mostly lost, dom0 VBDs perhaps left."""

@@ -5,6 +5,7 @@ import hmac
 from simulators.clock import Clock
 from simulators.xapi.database import Database
 from simulators.xapi.failure import XapiFailure
+from simulators.xapi.signatures import permissions
 
 IDLE = 24 * 3600.0
 
@@ -12,7 +13,8 @@ IDLE = 24 * 3600.0
 class Sessions:
     """Who is logged in."""
 
-    def __init__(self, db: Database, clock: Clock, user: str, password: str) -> None:
+    def __init__(self, db: Database, clock: Clock, user: str, password: str, role: str) -> None:
+        self._role = role
         self._db, self._clock, self._user, self._password = db, clock, user, password
         self._last_active: dict[str, float] = {}
         self.logins = 0
@@ -25,7 +27,11 @@ class Sessions:
             self.refused += 1
             raise XapiFailure("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
         self.logins += 1
-        ref = self._db.add("session", originator=originator, auth_user_name=user)
+        root = self._role == "pool-admin"  # root is never asked, and no permission of it is written down
+        ref = self._db.add(
+            "session", originator=originator, auth_user_name=user, is_local_superuser=root,
+            rbac_permissions=[] if root else permissions(self._role),
+        )  # fmt: skip
         self._last_active[ref] = self._clock.now()
         return ref
 
@@ -42,10 +48,12 @@ class Sessions:
         self._last_active.pop(ref, None)
         self._db.remove("session", ref)
 
-    def end_all(self) -> None:
-        """As a restart of the toolstack may do."""
-        for ref in list(self._last_active):
+    def end_all(self) -> int:
+        """As a restart of the toolstack may do; how many there were."""
+        refs = list(self._last_active)
+        for ref in refs:
             self.end(ref)
+        return len(refs)
 
     def open(self) -> int:
         """How many there are."""

@@ -125,6 +125,16 @@ def may(role: str, wanted: str) -> bool:
     return ROLES.index(_ROLE_NAMES[role]) >= ROLES.index(wanted)
 
 
+def permissions(role: str) -> list[str]:
+    """What a session of that role may call, as XAPI writes it into ``rbac_permissions``: names in small letters, and
+    the HTTP handlers behind ``http/`` (rbac.ml, datamodel.ml: rbac_http_permission_prefix; xapi.md §1.1)."""
+    found = ["http/put_import_raw_vdi", "http/get_export_raw_vdi"] if may(role, "VM_ADMIN") else []
+    for cls, told in classes().items():
+        names = [*told["messages"], *(["create", "destroy"] if told["create"] else [])]
+        found += [f"{cls}.{name}".lower() for name in names if may(role, signature(f"{cls}.{name}").role)]
+    return sorted(found)
+
+
 def from_wire(kind: str, value: Any, where: str) -> Any:
     """A value of the wire as the database holds it.
 

@@ -22,6 +22,12 @@ class Tasks:
         self.log: list[tuple[int, str, str]] = []  # generation, operation, ref
         self._born: dict[str, float] = {}
         self._ended: dict[str, float] = {}
+        self._to_lose = self.lost = 0
+
+    def lose(self, _: object = None) -> bool:
+        """On order: the next task that ends is lost with its outcome (xapi.md §3.12: HANDLE_INVALID)."""
+        self._to_lose += 1
+        return True
 
     def create(self, label: str, description: str, session: str = "") -> str:
         """A pending task."""
@@ -78,6 +84,10 @@ class Tasks:
             return  # the record is lost: nobody will learn the outcome
         if record["status"] != "pending":
             return
+        if self._to_lose:
+            self._to_lose -= 1
+            self.lost += 1
+            return self.destroy(ref)
         record.update(values, finished=datetime.now(UTC))
         self._ended[ref] = self._clock.now()
         self._tell("mod", ref)

@@ -23,12 +23,27 @@ class Approval(StrEnum):
     AUTO = "auto"
 
 
+class VmwareTools(StrEnum):
+    """What becomes of VMware Tools."""
+
+    LEAVE = "leave"
+    REMOVE_BEFORE = "remove-before"
+    REMOVE_AFTER = "remove-after"
+
+
 class PowerOff(StrEnum):
     """How the source goes off."""
 
     GUEST_THEN_ASK = "guest-then-ask"
     GUEST_THEN_HARD = "guest-then-hard"
     HARD = "hard"
+
+
+class Retire(StrEnum):
+    """What becomes of the source in the end."""
+
+    RENAME = "rename"
+    NONE = "none"
 
 
 def start(
@@ -50,6 +65,15 @@ def start(
     override: Annotated[
         list[str] | None,
         typer.Option("--override", metavar="CODE=REASON", help="Go on although that check blocks; repeatable."),
+    ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--step", metavar="STEP=REASON", help="Done on the source first: remove-snapshots, eject-iso; repeatable."
+        ),
+    ] = None,
+    vmware_tools: Annotated[
+        VmwareTools | None, typer.Option(help="Have the commands told to remove them. [default: leave]")
     ] = None,
     approval: Annotated[Approval | None, typer.Option(help="Who decides the cutover. [default: manual]")] = None,
     delta_interval: Annotated[
@@ -90,6 +114,34 @@ def start(
     bandwidth: Annotated[
         str | None, typer.Option(metavar="LIMIT", help='Bytes a second: 50M, or "08:00,50M 19:00,off". [default: off]')
     ] = None,
+    smoke: Annotated[
+        bool | None,
+        typer.Option("--smoke", help="Test it after its start: it must run, and show what --smoke-… names."),
+    ] = None,
+    smoke_port: Annotated[
+        list[int] | None, typer.Option("--smoke-port", metavar="PORT", help="TCP port that must open; repeatable.")
+    ] = None,
+    smoke_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where. [default: what its guest tools tell]")
+    ] = None,
+    smoke_tools: Annotated[bool | None, typer.Option("--smoke-tools", help="Its guest tools must answer.")] = None,
+    smoke_within: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long its boot may take. [default: 10m]")
+    ] = None,
+    smoke_reboot: Annotated[
+        bool | None, typer.Option("--smoke-reboot", help="Then reboot it in order, and test it again.")
+    ] = None,
+    test_copy: Annotated[
+        bool | None,
+        typer.Option("--test-copy", help="A copy without cards, of one moment; the source is not stopped."),
+    ] = None,
+    probation: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Days in which `ferry rollback` still works: 14d. [default: none]"),
+    ] = None,
+    retire: Annotated[
+        Retire | None, typer.Option(help="The source in the end. [default: rename, after a probation; else none]")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is over, or needs a human (exit 5).")] = False,
     output: OutputAs = Output.TABLE,
     config: Config = None,
@@ -117,6 +169,8 @@ def start(
         "sr": sr or said.sr or None,
         "networks": {**said.networks, **networks_of(network or [])},
         "overrides": overrides_of(override or []),
+        "approved_steps": overrides_of(step or [], "--step STEP"),
+        "vmware_tools": vmware_tools and vmware_tools.value,
         "approval": approval and approval.value,
         "delta_interval": delta_interval,
         "downtime_budget": downtime_budget,
@@ -131,7 +185,14 @@ def start(
         "power_off_deadline": power_off_deadline,
         "start_target": start_target,
         "bandwidth": bandwidth,
-    }
+        "test_copy": test_copy,
+        "probation": probation,
+        "retire": retire and retire.value,
+        "smoke": smoke_of(
+            smoke, ports=smoke_port, address=smoke_address, guest_tools=smoke_tools, within=smoke_within,
+            reboot=smoke_reboot,
+        ),
+    }  # fmt: skip
 
     from starter.beginning import request_of
     from starter.dialling import dial_with, goes_on
@@ -177,6 +238,12 @@ async def _start(client: "Client", request: "MigrateVmRequest", begun: list[str]
     return 0
 
 
+def smoke_of(wanted: bool | None, **given: Any) -> dict[str, Any] | None:
+    """The request's ``smoke``: asked for by any of its words."""
+    named = {key: value for key, value in given.items() if value not in (None, [])}
+    return named if wanted or named else None
+
+
 def networks_of(pairs: list[str]) -> dict[str, str]:
     """``["VM Network=lan"]`` as a mapping.
 
@@ -192,7 +259,7 @@ def networks_of(pairs: list[str]) -> dict[str, str]:
     return networks
 
 
-def overrides_of(pairs: list[str]) -> dict[str, str]:
+def overrides_of(pairs: list[str], option: str = "--override CODE") -> dict[str, str]:
     """``["preflight.usb=a dongle that nobody uses"]`` as a mapping.
 
     Raises:
@@ -202,6 +269,6 @@ def overrides_of(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         code, _, reason = pair.partition("=")
         if not code.strip() or not reason.strip():
-            raise FerryError("request.invalid", f"--override {pair!r}: write CODE=REASON, the reason is recorded")
+            raise FerryError("request.invalid", f"{pair!r}: write {option}=REASON, the reason is recorded")
         overrides[code.strip()] = reason.strip()
     return overrides

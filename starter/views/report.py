@@ -4,7 +4,9 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from contracts.after import SmokeReport
 from contracts.migration import DiskReport, Report
+from contracts.names import GOOD_ENDS
 from contracts.steps import ProofReport
 from starter.views.tables import table
 from starter.views.words import DASH, seconds, size
@@ -14,7 +16,7 @@ _VERDICTS = {"holds": "holds", "differs": "DIFFERS", "not-made": "not made"}
 
 def report_view(report: Report, *, workflow: str = "") -> RenderableType:
     """Outcome, numbers, disks."""
-    good = report.outcome == "done"
+    good = report.outcome in GOOD_ENDS
     route = f"  {report.source} → {report.target}" if report.source else ""
     at = f"  ({workflow})" if workflow else ""
     parts: list[RenderableType] = [
@@ -30,6 +32,15 @@ def report_view(report: Report, *, workflow: str = "") -> RenderableType:
     return Group(*parts)
 
 
+def smoke_told(test: SmokeReport) -> str:
+    """One smoke test in a few words."""
+    if test.passed:
+        tools = ", its guest tools answer" if test.vitals.tools else ""
+        return f"it runs{tools}{''.join(f', {each} is open' for each in test.open_ports)}"
+    accepted = f" (taken as it is by {test.accepted_by})" if test.accepted_by else ""
+    return f"{'; '.join(test.missing)}{accepted}"
+
+
 def _numbers(report: Report) -> list[tuple[str, str]]:
     rows = [("passes", str(report.passes))]
     if report.passes:
@@ -38,6 +49,8 @@ def _numbers(report: Report) -> list[tuple[str, str]]:
             ("sent", size(report.bytes_sent)),
             ("sent again", size(report.bytes_sent_again)),
         ]
+    rows += [(f"smoke test {each.when}", smoke_told(each)) for each in report.smoke_tests[-1:]]
+    rows += [("the source is called", report.retired_as)] if report.retired_as else []
     if report.downtime_s is not None:
         rows.append(("downtime", seconds(report.downtime_s)))
     if report.outcome == "done" or report.disks:
@@ -54,6 +67,8 @@ def _numbers(report: Report) -> list[tuple[str, str]]:
         for proof in disk.repaired
     ]
     rows += [("decided", f"{each.decision} by {each.who}") for each in report.decisions[-3:]]
+    if report.record_head:
+        rows.append(("record", f"{report.record_entries} entries, head {report.record_head}"))
     if report.target_vm:
         rows.append(("VM on the target", report.target_vm))
     return rows

@@ -202,6 +202,7 @@ def one_migration(
     store: Store | None = None,
     power: str = "on",
     host: dict[str, Any] | None = None,
+    vm: dict[str, Any] | None = None,
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -213,11 +214,12 @@ def one_migration(
         store: one in the folder, if it is not given.
         takes_chunked: whether the pool does.
         host: what else the source is (``kind``, ``licence``).
+        vm: what else the machine is.
         purpose: of the pool's network: ``nbd`` for read-back by NBD.
     """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
-    said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}]}
+    said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}], **(vm or {})}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
     lan, srs = [{"name": "lan", "purpose": purpose}], [sr or {"name": "local-ext"}]

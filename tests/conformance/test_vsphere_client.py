@@ -15,6 +15,7 @@ from disks.extents import Extent, total
 from platforms.vsphere.changes import changed_areas
 from platforms.vsphere.source import VsphereSource
 from simulators.faults import FaultRule
+from simulators.outages import Outage
 from tests.conformance.vsphere_lab import MIB, PASSWORD, WEB01, running_vcenter
 
 ERRAND = Errand(migration="0123456789abcdef", workflow="migrate/vc/web01", source="vc", target="pool", vm="web01")
@@ -191,6 +192,28 @@ def test_change_tracking_that_we_switched_on_is_switched_off_and_that_which_was_
             source.change_tracking_off(machine_id)
 
         assert {name: told["change_tracking"] for name, told in simulator.state().items()} == {"off": False, "on": True}
+
+
+def test_a_page_in_place_of_an_answer_is_tried_again_by_the_step(vcenter, source, machine):
+    vcenter.gate.begin(Outage("http", count=-1, argument=500))
+
+    assert refused(source.machine, "web01") == "vsphere.unreachable"
+
+
+def test_what_began_change_tracking_is_gone_when_it_is_switched_off(tmp_path):
+    with running_vcenter(tmp_path, {**WEB01, "power": "on"}) as vcenter:
+        source = client_of(vcenter, tmp_path)
+        web01 = source.machine("web01")
+        source.claim(web01.machine_id, MARK)
+        vcenter.faults.add(FaultRule("RemoveSnapshot_Task", "fault", argument="RestrictedVersion"))
+        assert refused(source.change_tracking_on, web01.machine_id) == "vsphere.licence"
+        assert vcenter.state()["web01"]["snapshots"]
+
+        source.change_tracking_off(web01.machine_id)
+
+        assert not vcenter.state()["web01"]["snapshots"]
+        assert not vcenter.state()["web01"]["change_tracking"]
+        source.close()
 
 
 def test_a_second_attempt_adopts_the_snapshot_of_the_first(vcenter, source, machine):

@@ -85,8 +85,8 @@ def main() -> int:
     fire = Fire(Path(sys.argv.pop(1)), Path(sys.argv.pop(1)))
     connect = worker.connect
 
-    async def connect_under_fire(config: TemporalConfig) -> Client:
-        client = await connect(config)
+    async def connect_under_fire(config: TemporalConfig, **more: Any) -> Client:
+        client = await connect(config, **more)
         return Client(**{**client.config(), "interceptors": [fire]})
 
     worker.connect = connect_under_fire

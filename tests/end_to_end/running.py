@@ -98,7 +98,7 @@ class Programs:
         state = json.loads((self.state / "xcpng" / "state.json").read_text())
         return {vm["name"]: vm for vm in state["vms"]}
 
-    def until(self, wanted: Any, name: str, seconds: float = 40) -> None:
+    def until(self, wanted: Any, name: str, seconds: float = 120) -> None:
         """Wait for something that a program does."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -116,3 +116,18 @@ def test_no_more_disks_at_once_from_one_host_than_its_turns():
             assert (first, second, other) == (True, False, True)
     with limits.turn("vc", "esx1", never) as again:
         assert again
+
+
+@pytest.mark.parametrize(
+    ("limit", "least"),
+    [
+        ("", None),
+        ("off", None),
+        ("1M", 86400 << 20),
+        ("08:00,1M 20:00,off", None),
+        ("08:00,1M 20:00,3M", 2 * (86400 << 20)),
+        ("Mon-00:00,1M Wed-00:00,off", 86400 << 20),
+    ],
+)
+def test_the_least_that_passes_in_a_day_is_known_beforehand(limit: str, least: int | None) -> None:
+    assert parse_bandwidth(limit).least_in_a_day() == least

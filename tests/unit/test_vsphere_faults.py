@@ -46,6 +46,13 @@ def test_what_stays_as_it_is_is_not_tried_for_ever(fault):
     assert translated(fault(), "do it").remedy is Remedy.ASK
 
 
+def test_a_page_in_place_of_a_fault_is_no_answer():
+    told = translated(Exception("Raising a non-exception object:\n  Attributes:"), "look at web01")
+
+    assert told.code == "vsphere.unreachable"
+    assert translated(Exception("something else"), "look at web01").code == "vsphere.fault"
+
+
 def test_the_missing_privilege_and_the_wrong_argument_are_named():
     lacking = vim.fault.NoPermission(privilegeId="VirtualMachine.State.CreateSnapshot")
     wrong = vmodl.fault.InvalidArgument(invalidProperty="startOffset")

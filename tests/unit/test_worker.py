@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from worker import _not_told_yet
+from trust.telling import _not_told_yet
 
 ROOT = Path(__file__).parents[2]
 

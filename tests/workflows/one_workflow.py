@@ -17,7 +17,7 @@ CUTOVER = [
     "prove_target", "preflight", "diverge_target",
 ]  # fmt: skip
 START = ["unblock_target", "start_target"]
-LEAVE = ["change_tracking_off", "finish_target", "release_source"]
+LEAVE = ["smoke_target", "change_tracking_off", "finish_target", "release_source"]
 REQUEST = {"source": "vc", "vm": "web01", "target": "pool", "delta_interval": "1s"}
 
 

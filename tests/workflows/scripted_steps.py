@@ -10,8 +10,11 @@ from temporalio import activity
 
 from activities.calendar import CalendarActivities
 from activities.running import as_application_error
+from contracts.approved_steps import ApprovedStep, StepDone, StepOrder
 from contracts.errors import FerryError
-from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
+from contracts.machine_facts import SnapshotFacts
+from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
     BothProofs,
@@ -42,15 +45,18 @@ from contracts.steps import (
     SourceOrder,
     UnfenceOrder,
 )
+from tests.workflows.scripted_after import StepsAfterTheStart
 
 DISK = "2000-6000c29a-scsi0.0"
 
 
-class ScriptedSteps:
+class ScriptedSteps(StepsAfterTheStart):
     """A source and a target that exist on paper. ``said``: the names of what was done, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[str] = []
+        self.recorded: list[Entry] = []
         self.orders: list[Any] = []
         self.ordered: dict[str, Any] = {}
         self.failures: dict[str, deque[FerryError]] = {}
@@ -66,7 +72,11 @@ class ScriptedSteps:
         self.hold_source_proof = False
         self.hold_preflight = False
         self.warm = True
+        self.snapshots: tuple[SnapshotFacts, ...] = ()
         self.read_only = False
+        self.copies_as = "delta"
+        """What every pass is, but the first of a migration."""
+        self.owner: OwnerMark | None = None
         self.mac = "00:50:56:aa:00:01"
         self.proof_holds = True
         self.reads_between = self.hold_target_proof = False
@@ -111,7 +121,8 @@ class ScriptedSteps:
     def _machine(self) -> Machine:
         return Machine(
             source="vc", machine_id="5000-uuid", ref="vm-1", name="web01", power=self.power, firmware=Firmware.UEFI,
-            memory=1 << 30, tools_running=True, read_only=self.read_only,
+            memory=1 << 30, tools_running=True, owner=self.owner, read_only=self.read_only,
+            snapshots=self.snapshots, foreign_snapshots=tuple(each.name for each in self.snapshots),
             nics=(Nic(index=0, mac=self.mac, network="VM Network"),),
             disks=(SourceDisk(disk_id=DISK, key=2000, slot="scsi0:0", capacity=self.capacity),),
         )  # fmt: skip
@@ -128,8 +139,20 @@ class ScriptedSteps:
         )  # fmt: skip
 
     @activity.defn
+    async def append_record(self, said: AppendRecord) -> None:
+        if self.failures.get("append_record"):
+            raise as_application_error(self.failures["append_record"].popleft())
+        self.recorded.extend(said.entries)
+
+    @activity.defn
     async def claim_source(self, order: SourceOrder) -> None:
         self._do("claim_source", order)
+
+    @activity.defn
+    async def take_approved_step(self, order: StepOrder) -> StepDone:
+        self._do("take_approved_step", order)
+        self.snapshots = () if order.step is ApprovedStep.REMOVE_SNAPSHOTS else self.snapshots
+        return StepDone(done=(order.step.value,))
 
     @activity.defn
     async def release_source(self, order: SourceOrder) -> None:
@@ -179,7 +202,7 @@ class ScriptedSteps:
             complete = False
         first = order.pass_no == 1
         return CopyReport(
-            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else "delta",
+            disk_id=DISK, pass_no=order.pass_no, complete=complete, kind="initial" if first else self.copies_as,
             bytes_planned=self.allocated, bytes_sent=1 << 20,
         )  # fmt: skip
 

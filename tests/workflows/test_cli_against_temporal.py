@@ -368,7 +368,9 @@ async def test_the_inventory_and_the_doctor_ask_a_worker(ferry: Shell, worker: N
     assert checked.code == 10, "the first failure is a refused login"
     assert [(each["what"], each["ok"]) for each in checked.data] == [
         ("config", True),
+        ("payloads", True),
         ("temporal", True),
+        ("temporal server", True),
         ("search attributes", True),
         ("worker ferry", True),
         ("worker ferry-transfer", True),

@@ -337,6 +337,20 @@ async def test_a_cancel_is_heard_while_a_step_is_tried_for_ever(migration, step,
     assert "copy_disk" not in done
 
 
+async def test_a_cancel_does_not_call_off_a_start_that_was_asked_for(migration):
+    """Else both machines would be off, and Ferry gone."""
+    migration.steps.fail("start_target", "xapi.unreachable", times=3)
+    await migration.start(approval="auto")
+    await migration.until(lambda status: "start_target!" in migration.steps.said)
+
+    report = await _cancelled(migration)
+
+    assert report.outcome == "cancelled"
+    said = migration.steps.said
+    assert said[said.index("start_target") :] == ["start_target", *LEAVE]
+    assert migration.steps.power.value == "off"
+
+
 async def test_a_rollback_is_heard_while_the_start_is_tried_for_ever(migration):
     migration.steps.fail("start_target", "xapi.unreachable", times=1000)
     await migration.start(approval="auto")

@@ -14,6 +14,9 @@ from tests.workflows.test_migrate_vm import (  # noqa: F401  collected here once
     test_a_target_that_may_be_started_is_blocked_again_before_the_source_comes_back,
     test_what_a_human_must_mend_is_waited_for_and_then_tried_again,
 )
+from tests.workflows.test_record import (  # noqa: F401
+    test_every_decision_command_and_byte_is_on_record,
+)
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from platforms.tls_stream import TlsStream
 class Line:
     """A host that is dialled, trusted and listening.
 
+    Args:
+        address: where it is dialled, if not by its name; the certificate must be that of its name all the same.
+
     Raises:
         OSError: from the constructor; ``ssl.SSLCertVerificationError`` when the host is not trusted.
     """
@@ -21,9 +24,11 @@ class Line:
     stays = True
     """Set False once the host says that it hangs up after this answer."""
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext, timeout: float) -> None:
+    def __init__(
+        self, host: str, port: int, context: ssl.SSLContext, timeout: float, *, address: str | None = None
+    ) -> None:
         self.host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raw = socket.create_connection((host, port), timeout)
+        raw = socket.create_connection((address or host, port), timeout)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = TlsStream(raw, context, host)

@@ -116,6 +116,7 @@ class NfcReader:
             line = Line(
                 host if here else str(parts.hostname), port if here else parts.port or 443,
                 self._session.context(), TIMEOUT,
+                address=None if here else self._session.dialled(str(parts.hostname)),
             )  # fmt: skip
         except ssl.SSLCertVerificationError as error:
             raise FerryError("vsphere.certificate", f"{parts.hostname}: {error.verify_message}") from None

@@ -29,6 +29,11 @@ def export_of(exports: Mapping[str, str], datastore: str) -> str | None:
     return None
 
 
+def spelled_as(exports: Mapping[str, str], datastore: str) -> str:
+    """The key in ferry.toml that is understood as that datastore; empty when none is."""
+    return next((name for name in exports if _plain(name) == datastore), "")
+
+
 def _plain(name: str) -> str:
     head, bracket, rest = name.partition("]")
     return rest.strip() if bracket and head.strip().lower() == "[vmware" else name

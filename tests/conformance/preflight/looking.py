@@ -23,7 +23,7 @@ from tests.conformance.xapi_target import errand, target_at
 
 WELL: dict[str, Any] = {
     "name": "web01", "power": "on", "nics": [{"mac": "00:50:56:aa:00:01"}],
-    "disks": [{"size_mib": 8, "datastore": "nfs1"}],
+    "disks": [{"size_mib": 8, "datastore": "nfs1"}], "change_tracking": True,
 }  # fmt: skip
 """A machine that nothing speaks against."""
 
@@ -47,6 +47,7 @@ class Case:
     order: dict[str, Any] = field(default_factory=dict)
     before: Callable[[VsphereSimulator, XapiSimulator], None] | None = None
     name: str = ""
+    called: str = "web01"
 
     @property
     def id(self) -> str:
@@ -97,7 +98,7 @@ async def look(folder: Path, case: Case) -> Looked:
         if case.before is not None:
             case.before(vcenter, pool)
         source_before, pool_before = vcenter.counted()["calls"], dict(pool.pool.stats.calls)
-        order = PreflightOrder(errand=errand(source="vc", target="pool", vm="web01"), **case.order)
+        order = PreflightOrder(errand=errand(source="vc", target="pool", vm=case.called), **case.order)
         found = await ActivityEnvironment().run(PreflightActivities(systems).preflight, order)
         changed = {
             *(each for each in vcenter.counted()["calls"] if each in PRIVILEGES and each not in source_before),

@@ -1,0 +1,64 @@
+"""`ferry retry`: an answer to a migration that waits; or another run of one that has ended, on what it copied."""
+
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+
+from contracts.errors import FerryError
+from contracts.migration import Adopted, MigrateVmRequest, Report, Retry
+from contracts.names import Message
+from starter.beginning import begin
+from starter.looking import look
+from starter.seen import Seen
+from starter.sending import send
+
+
+async def retry(client: Client, workflow: str, said: Retry) -> str:
+    """What came of it, in a few words.
+
+    Raises:
+        FerryError: refused; ``retry.impossible`` where what has ended cannot be gone on with.
+    """
+    seen = await look(client, workflow)
+    if not seen.over:
+        ack = await send(client, workflow, Message.RETRY, said)
+        return f"{ack.message} (phase {ack.phase.value})"
+    if said.from_phase != "initial-sync":
+        raise FerryError(
+            "message.wrong_phase",
+            f"the migration of {seen.vm} has ended: {seen.outcome}; `--from initial-sync` goes on with what it copied",
+        )
+    adopted = adopted_from(seen)
+    request = await _request(client, seen)
+    handle = await begin(client, request.model_copy(update={"adopt": adopted}))
+    return f"started {handle.id} again, on what {adopted.migration} has copied"
+
+
+def adopted_from(seen: Seen) -> Adopted:
+    """What a new run must know of it. Raises ``retry.impossible``."""
+    report = seen.report or Report(outcome="failed")
+    against = ""
+    if report.outcome in ("done", "test-copy"):
+        against = "it came to its good end"
+    elif report.errand is None or report.epoch is None or not report.errand.store_id:
+        against = "its report tells too little (it began under an older version, or before anything was copied)"
+    elif not report.kept_vdis:
+        against = "it left no disks on the target"
+    elif report.downtime_s is not None:
+        against = "its target has run (target.diverged)"
+    if against or report.errand is None or report.epoch is None:
+        raise FerryError("retry.impossible", f"{seen.workflow}: {against}")
+    return Adopted(
+        migration=report.errand.migration, store_id=report.errand.store_id, epoch=report.epoch, pass_no=report.pass_no
+    )
+
+
+async def _request(client: Client, seen: Seen) -> MigrateVmRequest:
+    """As it was asked for: it is in the first event of the run."""
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(seen.workflow, run_id=seen.run)
+    async for event in handle.fetch_history_events(page_size=1):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        [given] = await client.data_converter.decode(payloads, [dict[str, Any]])
+        known = {key: value for key, value in given.items() if key in MigrateVmRequest.model_fields}
+        return MigrateVmRequest.model_validate(known)
+    raise FerryError("retry.impossible", f"{seen.workflow}: its first event is gone; start it anew")

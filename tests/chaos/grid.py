@@ -1,0 +1,163 @@
+"""Which fault meets which activity, and how: all of it told by the seed. Pure.
+
+The cells of the grid are walked in one order for ever: seed ``n`` is cell ``n`` of it, round and round; the rest of a
+run (how many requests pass first, how long it lasts, what a human says) is drawn from the seed.
+"""
+
+import random
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from tests.chaos.reach import REACH
+
+ANY = ("*",)
+SNAPSHOTS = ("CreateSnapshot_Task", "RemoveSnapshot_Task")
+FAULTS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("vsphere", "session expired"): ANY,
+    ("vsphere", "task lost"): ("*_Task",),
+    ("vsphere", "host rebooting"): ("*_Task", "ShutdownGuest", "QueryChangedDiskAreas", "GET /folder"),
+    ("vsphere", "datastore full"): (*SNAPSHOTS, "PowerOnVM_Task"),
+    ("vsphere", "lease lost"): ("Export*",),
+    ("vsphere", "removal of an hour"): ("RemoveSnapshot_Task",),
+    ("vsphere", "disk locked"): (*SNAPSHOTS, "PowerOnVM_Task", "GET /folder"),
+    ("vsphere", "toolstack restart"): ANY,
+    ("vsphere", "network cut"): ANY,
+    ("vsphere", "slow"): ANY,
+    ("vsphere", "truncated"): ANY,
+    ("vsphere", "5xx"): ANY,
+    ("vsphere", "wrong certificate"): ANY,
+    ("xapi", "session expired"): ANY,
+    ("xapi", "task lost"): ("task.create", "Async.*", "VDI.checksum"),
+    ("xapi", "host rebooting"): ANY,
+    ("xapi", "SR full"): ("VDI.create", "VM.snapshot", "VDI.snapshot", "PUT /import_raw_vdi"),
+    ("xapi", "disk locked"): ("VDI.destroy", "VM.start", "VM.snapshot", "VDI.snapshot", "PUT /import_raw_vdi",
+                              "GET /export_raw_vdi"),
+    ("xapi", "toolstack restart"): ANY,
+    ("xapi", "master changed"): ANY,
+    ("xapi", "network cut"): ANY,
+    ("xapi", "slow"): ANY,
+    ("xapi", "truncated"): ANY,
+    ("xapi", "5xx"): ANY,
+    ("xapi", "wrong certificate"): ANY,
+    ("worker", "SIGKILL"): ANY,
+    ("server", "SIGKILL"): ANY,
+}  # fmt: skip
+"""By side and name: the calls that it needs. An activity that makes none of them cannot be met by it."""
+
+ROUTES: dict[str, str] = {
+    "thaw": "a freeze that fails",
+    "remove_shell": "cancel in cutover",
+    "unfence_source": "cancel in cutover",
+    "power_on_source": "cancel in cutover",
+    "block_target": "rollback",
+    "raise_target_epoch": "rollback",
+    "stop_target": "rollback",
+    "take_bases": "read back between",
+    "drop_bases": "read back between",
+    "prove_by_checksum": "checksum",
+}
+"""The path on which an activity lies, where it is not the straight one."""
+UNREACHED = {"inspect", "find_snapshot", "read_record", "find_leftovers", "remove_leftover",
+             "next_window", "source_goes_off"}  # fmt: skip
+"""Activities of no migration, of windows, and of a guest that shuts down late: on no road that a run takes."""
+LATER = ("append_record",)
+"""Activities that are newer than the grid: their cells come last, so that a seed stays what it was."""
+REPEATED = {"freeze": 2, "copy_disk": 2, "seal": 2, "preflight": 1, "fence_source": 1}
+"""How many of these may be let pass: a straight migration has one more."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field of the grid."""
+
+    activity: str
+    side: str
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.side}: {self.fault} × {self.activity}"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a run has to suffer.
+
+    Attributes:
+        occurrence: how many of that activity are let pass.
+        moment: 0 to 1, where in the activity's requests to that side the fault begins.
+        count: how many requests it meets, where it counts.
+        seconds: how long it lasts, where it lasts.
+        answer: what a human says when first asked: ``retry`` when all is mended, or ``cancel``.
+    """
+
+    seed: int
+    cell: Cell
+    route: str
+    occurrence: int
+    moment: float
+    count: int
+    seconds: float
+    answer: str
+    disks: int
+    datastore: str
+    number: float
+
+
+def cells() -> list[Cell]:
+    """All that can be, in the order in which seeds walk them."""
+    walked: list[Cell] = []
+    for activities in (sorted(set(REACH) - set(LATER)), *([each] for each in LATER)):
+        made = [
+            Cell(activity, side, fault)
+            for activity in activities
+            for (side, fault), needed in FAULTS.items()
+            if _meets(activity, side, needed)
+        ]
+        random.Random(20261125).shuffle(made)
+        walked += made
+    return walked
+
+
+def _meets(activity: str, side: str, needed: tuple[str, ...]) -> bool:
+    if side in ("worker", "server"):
+        return True
+    calls = REACH[activity].get(side, {})
+    return any(fnmatchcase(call, pattern) for call in calls for pattern in needed)
+
+
+def requests_of(activity: str, side: str) -> int:
+    """How many an undisturbed one makes."""
+    return sum(REACH[activity].get(side, {}).values())
+
+
+def orders(seed: int) -> Orders:
+    """The run of that seed."""
+    walked = cells()
+    cell = walked[seed % len(walked)]
+    chance = random.Random(seed)
+    route = ROUTES.get(cell.activity, "straight")
+    # What is on several roads is met on each of them.
+    if cell.activity in ("change_tracking_off", "release_source", "raise_source_epoch"):
+        route = chance.choice(["straight", "rollback", "cancel in cutover"])
+    if cell.activity in ("unfence_source", "power_on_source", "remove_shell"):
+        route = chance.choice(["cancel in cutover", "rollback"])
+    if cell.activity in ("block_target", "raise_target_epoch"):
+        route = chance.choice(["rollback", "cancel before start"])
+        route = "rollback" if cell.side in ("worker", "server") else route  # nothing stands in the way of a start there
+    occurrence = chance.randint(0, REPEATED.get(cell.activity, 0)) if route == "straight" else 0
+    streamed = cell.fault == "lease lost" or (cell.activity in ("copy_disk", "prove_source") and chance.random() < 0.25)
+    if cell.fault == "disk locked" and cell.side == "vsphere":
+        streamed = False
+    return Orders(
+        seed=seed,
+        cell=cell,
+        route=route,
+        occurrence=occurrence,
+        moment=chance.random(),
+        count=chance.choice([1, 1, 2, 4]),
+        seconds=round(chance.uniform(0.3, 2.5), 2),
+        answer=chance.choice(["retry", "retry", "cancel"]),
+        disks=chance.choice([1, 1, 2]),
+        datastore="vsan" if streamed else "NFS",
+        number=chance.random(),
+    )

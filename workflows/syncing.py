@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -171,27 +171,41 @@ class Syncing:
         interval = timedelta(0) if hurry else request.delta_interval
         if not story.preflight.warm:
             interval = timedelta(days=3650)  # nothing to copy while it runs: only a human's word ends the wait
-        interval = min(interval, self._until_something_is_due(interval))
         if not state.paused and not state.sync_requested and interval > timedelta(0):
             story.next_pass_at = workflow.now() + interval
             with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(
-                    lambda: self.wanted() or story.state.paused,
-                    timeout=interval,
-                    timeout_summary="until the next delta pass",
-                )
+                await self._until_wanted(story.next_pass_at)
             story.next_pass_at = None
         if story.state.paused:
             await self._until_resumed()
         story.set(sync_requested=False)
         story.stop_if_asked()
 
-    def _until_something_is_due(self, most: timedelta) -> timedelta:
-        """Until a window opens or closes for a cutover that waits for it, or a yes expires."""
+    async def _until_wanted(self, at: datetime) -> None:
+        """Until somebody wants something. What is said meanwhile may bring a moment that is sooner: it is waited anew.
+
+        Raises:
+            TimeoutError: it is time for a pass, or to look again.
+        """
+        story = self._story
+        due = self._due()
+
+        def something_is_new() -> bool:
+            return self.wanted() or story.state.paused or self._due() != due
+
+        while True:
+            left = min(at, due or at) - workflow.now()
+            await workflow.wait_condition(something_is_new, timeout=left, timeout_summary="until the next delta pass")
+            if self.wanted() or story.state.paused:
+                return
+            due = self._due()
+
+    def _due(self) -> datetime | None:
+        """When a window opens or closes for a cutover that waits for it, or a yes expires."""
         story, now = self._story, workflow.now()
         held = hold(story.state, story.request, now) if story.state.approved is not None else None
         moments = [held.until if held is not None else None, expires_next(story.state)]
-        return min((moment - now for moment in moments if moment is not None and moment > now), default=most)
+        return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
     async def _until_resumed(self) -> None:
         story = self._story

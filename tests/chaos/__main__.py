@@ -40,7 +40,7 @@ def main() -> int:
             keep=keep,
             folder=said.folder,
             tell=lambda line: print(line, file=sys.stderr, flush=True),
-            seconds=said.minutes * 60 if said.minutes else None,
+            seconds=said.minutes * 60 if said.minutes is not None else None,
         )
 
     try:
@@ -49,7 +49,9 @@ def main() -> int:
         return 130
     told = made.told()
     if keep is not None:
-        said.results.write_text(page(made, str(said.results)))
+        wrong = [json.loads(line) for line in keep.read_text().splitlines()] if keep.exists() else []
+        earlier = [line for line in wrong if line["verdict"] == "violation" and line not in made.violations]
+        said.results.write_text(page(made, str(said.results), earlier))
     if said.output == "json":
         print(json.dumps(told, indent=1))
     else:

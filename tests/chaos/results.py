@@ -11,8 +11,8 @@ from tests.chaos.grid import FAULTS, cells
 VERDICTS = ("done_equal", "safe_failed", "violation")
 
 
-def page(made: Campaign, lines_in: str) -> str:
-    """Markdown."""
+def page(made: Campaign, lines_in: str, earlier: Sequence[Line] = ()) -> str:
+    """Markdown. ``earlier``: runs that were wrong on other code, or by the judge of that time."""
     lines = list(made.lines.values())
     first, count = min(made.seeds), len(made.seeds)
     versions = Counter(each["code_version"] for each in lines)
@@ -68,6 +68,10 @@ def page(made: Campaign, lines_in: str) -> str:
             "## Violations",
             "",
             *([f'- `make chaos ARGS="--only {each["seed"]}"`: {told(each)}' for each in made.violations] or ["None."]),
+            "",
+            "## What was wrong on earlier code, or to an earlier judge, and is not now",
+            "",
+            *([f"- `{each['code_version']}` {told(each)}" for each in earlier] or ["Nothing."]),
             "",
         ]
     )  # fmt: skip

@@ -202,11 +202,8 @@ def one_migration(
     store: Store | None = None,
     power: str = "on",
     host: dict[str, Any] | None = None,
-<<<<<<< HEAD
     vm: dict[str, Any] | None = None,
-=======
     nics: list[dict[str, Any]] | None = None,
->>>>>>> c248168bbc62eef07f0e46b7a6d655d37b68ad37
 ) -> Iterator[OneMigration]:
     """Both simulators, both clients, a store.
 
@@ -224,12 +221,8 @@ def one_migration(
     """
     (folder / "vc").mkdir(parents=True)
     (folder / "pool").mkdir()
-<<<<<<< HEAD
-    said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}], **(vm or {})}
-=======
     said = {"name": "web01", "power": power, "disks": [{"size_mib": size_mib, "datastore": datastore}]}
-    said |= {"nics": nics or []}
->>>>>>> c248168bbc62eef07f0e46b7a6d655d37b68ad37
+    said |= {"nics": nics or [], **(vm or {})}
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
     lan, srs = [{"name": "lan", "purpose": purpose}], [sr or {"name": "local-ext"}]

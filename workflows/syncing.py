@@ -188,17 +188,18 @@ class Syncing:
             TimeoutError: it is time for a pass, or to look again.
         """
         story = self._story
-        due = self._due()
+        due, said = self._due(), story.state.approvals
 
         def something_is_new() -> bool:
-            return self.wanted() or story.state.paused or self._due() != due
+            return self.wanted() or story.state.paused or self._due() != due or story.state.approvals != said
 
         while True:
             left = min(at, due or at) - workflow.now()
             await workflow.wait_condition(something_is_new, timeout=left, timeout_summary="until the next delta pass")
             if self.wanted() or story.state.paused:
                 return
-            due = self._due()
+            self._tell_what_holds()
+            due, said = self._due(), story.state.approvals
 
     def _due(self) -> datetime | None:
         """When a window opens or closes for a cutover that waits for it, or a yes expires."""

@@ -68,7 +68,7 @@ class ReadingBack:
         if not different:
             if not all(proof.made for proof in proofs):
                 with contextlib.suppress(StepFailed):  # else on the way back, or when it leaves
-                    await story.drop_bases()
+                    await story.going_back.drop_bases()
             story.set(proofs_between=tuple(proofs))
             syncing.foresee()
             return
@@ -90,15 +90,15 @@ class ReadingBack:
         if not workflow.patched("read-back-base"):
             return ""
         if all(each.step is not UndoStep.DROP_BASES for each in story.state.undo):  # else an earlier reading was cut
-            story.will_undo(UndoStep.DROP_BASES)
+            story.going_back.will_undo(UndoStep.DROP_BASES)
         said = ShellRef(errand=story.errand, vm=story.shell.vm)
         try:
             taken = await story.hear(order("take_bases", said, BaseReport, summary="snapshots to be read back"))
         except StepFailed:
             with contextlib.suppress(StepFailed):
-                await story.drop_bases()
+                await story.going_back.drop_bases()
             raise
         story.set(bases=taken.vdis)
         if not taken.vdis:
-            story.forget_undo(UndoStep.DROP_BASES)
+            story.going_back.forget_undo(UndoStep.DROP_BASES)
         return taken.reason

@@ -248,7 +248,7 @@ class Syncing:
         number = story.state.pass_no + 1
         story.set(pass_no=number)
         depth = len(story.state.undo)
-        story.will_undo(UndoStep.THAW)
+        story.going_back.will_undo(UndoStep.THAW)
         began = workflow.now()
         failure: StepFailed | None = None
         copies: list[CopyReport] = []
@@ -262,7 +262,7 @@ class Syncing:
                 )
             )
         except StepFailed:
-            await story.undo_down_to(depth)
+            await story.going_back.undo_down_to(depth)
             raise
         if final:
             story.set(final_freeze=freeze)

@@ -144,7 +144,7 @@ BREAKS = (
         ("test_a_migration_goes_from_preflight_to_proof_in_the_order_of_the_rules",),
     ),
     Break(
-        17, "a rollback brings the source back beside a running target", "workflows/cutting_over.py",
+        17, "a rollback brings the source back beside a running target", "workflows/going_back.py",
         'for name in ("block_target", "raise_target_epoch", "stop_target"):',
         'for name in ("block_target", "raise_target_epoch"):',
         ("test_a_rollback_after_the_start_stops_the_target_before_the_source_comes_back",),

@@ -36,7 +36,7 @@ async def until_it_goes_off(story: "Story", failure: StepFailed) -> None:
     except StepFailed:
         gone = False
     story.forget_expired()
-    taken = gone and story.syncing.ready()
+    taken = gone and story.syncing.awaiting.ready()
     if not taken:
         story.set(approved=None, approvals=())
     if gone and not taken:

@@ -36,7 +36,7 @@ class TestCopying:
         """
         story = self._story
         story.enter(Phase.INITIAL_SYNC)
-        await story.syncing.copy_whole(final=not story.state.was_on)  # one that is off needs no snapshot
+        await story.syncing.until_complete(final=not story.state.was_on)  # one that is off needs no snapshot
         story.set(initial_done=True)
         await self._prove()
         ref = story.ref

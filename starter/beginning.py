@@ -11,8 +11,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from contracts.durations import spoken
 from contracts.errors import FerryError
-from contracts.migration import MigrateVmRequest
 from contracts.names import MIGRATE_VM, QUEUE, usual_workflow_id
+from contracts.request import MigrateVmRequest
 from starter.failures import fields_told
 
 

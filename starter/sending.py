@@ -12,8 +12,9 @@ from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateFa
 from temporalio.service import RPCStatusCode
 
 from contracts.errors import FerryError
-from contracts.migration import Ack, Approve, Rollback, Status
+from contracts.messages import Ack, Approve, Rollback
 from contracts.names import Message
+from contracts.told import Status
 from starter.failures import as_ferry_error, fields_told
 from starter.seen import Seen
 

@@ -15,9 +15,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Retry
+    from contracts.messages import Retry
+    from contracts.migration import Decision, MigrateVmInput, MigrationState
     from contracts.names import Attribute, Phase
     from contracts.steps import VHD_MOST, Errand, Preflight, Shell, ShellRef
+    from contracts.told import Report
     from workflows.approving import expired, longest_downtime
     from workflows.cutting_over import CuttingOver
     from workflows.deadlines import CalledBack, Deadlines

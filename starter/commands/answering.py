@@ -30,7 +30,7 @@ def reject(
     Example:
       ferry reject web01 --note "month-end closing"
     """
-    from contracts.migration import Reject
+    from contracts.messages import Reject
     from starter.sending import speaker
 
     said = Reject(who=speaker(who), note=note)
@@ -68,7 +68,7 @@ def retry(
     """
     from pydantic import ValidationError
 
-    from contracts.migration import Retry
+    from contracts.messages import Retry
     from starter.dialling import dial
     from starter.failures import fields_told
     from starter.retrying import retry as retried

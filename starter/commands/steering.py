@@ -25,7 +25,7 @@ def pause(
     Example:
       ferry pause web01 --note "backup window"
     """
-    from contracts.migration import Steer
+    from contracts.messages import Steer
     from starter.sending import speaker
 
     said = Steer(who=speaker(who), note=note)
@@ -46,7 +46,7 @@ def resume(
     Example:
       ferry resume web01
     """
-    from contracts.migration import Steer
+    from contracts.messages import Steer
     from starter.sending import speaker
 
     said = Steer(who=speaker(who), note=note)
@@ -67,7 +67,7 @@ def sync_now(
     Example:
       ferry sync-now web01
     """
-    from contracts.migration import Steer
+    from contracts.messages import Steer
     from starter.sending import speaker
 
     said = Steer(who=speaker(who), note=note)
@@ -100,7 +100,7 @@ def limit(
 
     The clock is the worker's. The limit also holds in the cutover: a slow final pass is a long downtime.
     """
-    from contracts.migration import SetLimits
+    from contracts.messages import SetLimits
     from starter.sending import speaker
 
     try:

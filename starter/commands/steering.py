@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from contracts.errors import FerryError
 from contracts.names import Message
 from starter.commands._telling import tell_workflow
 from starter.options import Config, Note, OutputAs, Source, Vm, Who
@@ -103,10 +102,6 @@ def limit(
     from contracts.messages import SetLimits
     from starter.sending import speaker
 
-    try:
-        windows = [] if window == ["off"] else window
-        said = SetLimits.model_validate({"who": speaker(who), "bandwidth": bandwidth, "windows": windows})
-    except ValueError as error:
-        told = str(error).splitlines()[2].strip().removeprefix("Value error, ").partition(" [type=")[0]
-        raise FerryError("request.invalid", told) from None
+    windows = [] if window == ["off"] else window
+    said = SetLimits.model_validate({"who": speaker(who), "bandwidth": bandwidth, "windows": windows})
     tell_workflow(Message.SET_LIMITS, said, vm=vm, source=source, config=config, output=output)

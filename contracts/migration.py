@@ -11,7 +11,7 @@ from contracts.base import Contract
 from contracts.names import Phase
 from contracts.record import RecordState
 from contracts.request import MigrateVmRequest
-from contracts.steps import CopyReport, Errand, FenceJournal, Freeze, Preflight, ProofReport, Shell, SnapshotReport
+from contracts.steps import Errand, FenceJournal, Freeze, Preflight, ProofReport, Shell, SnapshotReport
 from contracts.test_boot import TestBoot, TestBootReport
 from contracts.windows import Opening
 
@@ -94,7 +94,6 @@ class MigrationState(Contract):
     initial_done: bool = False
     passes: tuple[PassSummary, ...] = ()
     pass_no: int = 0
-    last_copies: tuple[CopyReport, ...] = ()
     bytes_allocated: int = 0
     undo: tuple[Undo, ...] = ()
     approval_ticket: str = ""

@@ -9,12 +9,14 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contracts.machine import Power
-    from contracts.migration import UndoStep
+    from contracts.migration import Undo, UndoStep
     from contracts.names import Phase
     from contracts.steps import (
         BothProofs,
         FenceJournal,
         FenceOrder,
+        NeverRan,
+        NeverRanOrder,
         PoweredOff,
         PowerOffOrder,
         Preflight,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from workflows.story import Story
 
 _STORED = type(None)
+_OF_THE_CUTOVER = (UndoStep.UNDO_OVERRIDES, UndoStep.POWER_ON_SOURCE, UndoStep.UNFENCE_SOURCE)
 Proof = TypeVar("Proof", ProofReport, BothProofs)
 
 
@@ -290,6 +293,8 @@ class CuttingOver:
         story.stop_if_asked()
         story.deadlines.leave_room_for(timedelta(seconds=START))
         starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
+        if workflow.patched("never-ran"):
+            self._will_undiverge(ref.epoch)
         await story.hear(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
         story.stop_if_asked()
         story.will_undo(UndoStep.BLOCK_TARGET)
@@ -299,6 +304,7 @@ class CuttingOver:
             return  # it was off and stays off; anyone may start it from here on
         # From here on an unknown outcome counts as started (SAFETY 17): the time is set before the call.
         story.deadlines.stop_all()
+        story.forget_undo(UndoStep.UNDIVERGE_TARGET)
         story.set(started_at=workflow.now())
         story.enter(Phase.START)
         # A cancel would leave both machines off: it ends the watching of a target that runs (SAFETY 17).
@@ -463,6 +469,36 @@ class CuttingOver:
             notes.append(f"the source stays off and fenced ({changed})")
         notes += [f"not overridden at the source: {each}" for journal in journals for each in journal.left]
         story.set(undo=(), notes=tuple(notes))
+
+    def _will_undiverge(self, cutover: int) -> None:
+        """As the last thing of this cutover's way back: the source does not wait for the store to come on again."""
+        story = self._story
+        ways_back = list(story.state.undo)
+        first = next((i for i, each in enumerate(ways_back) if each.step in _OF_THE_CUTOVER), len(ways_back))
+        ways_back.insert(first, Undo(step=UndoStep.UNDIVERGE_TARGET, argument=str(cutover)))
+        story.set(undo=tuple(ways_back))
+
+    async def undiverge_target(self, cutover: int) -> None:
+        """The way back from the mark of divergence: it goes only where it is certain that the target never ran.
+
+        Else it stays, and the next pass is refused (`target.diverged`): what somebody's start has written there is
+        neither known nor ours to write over.
+
+        Raises:
+            StepFailed: what a human can mend keeps it from being looked at.
+        """
+        story = self._story
+        ref = self._ref()
+        said = NeverRanOrder(errand=ref.errand, vm=ref.vm, epoch=ref.epoch, disk_ids=ref.disk_ids, cutover=cutover)
+        try:
+            seen = await heard(order("undiverge_target", said, NeverRan, summary="did the target never run?"))
+        except StepFailed as failure:
+            if failure.asks:
+                raise
+            seen = NeverRan(reason=f"{failure.code}: {failure.message}")
+        if seen.reason:
+            told = f"the target counts as one that has run: {seen.reason}"
+            story.set(notes=(*story.state.notes, told))
 
     async def block_target(self) -> None:
         """The way back from an unblocked target that was not started: nobody may start it beside the source."""

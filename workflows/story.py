@@ -467,6 +467,8 @@ class Story:
                 self.set(test_boot=None)
             case UndoStep.BLOCK_TARGET:
                 await self._cutting_over.block_target()
+            case UndoStep.UNDIVERGE_TARGET:
+                await self._cutting_over.undiverge_target(int(undo.argument))
 
     # -- endings
 

@@ -40,6 +40,6 @@ def why_it_may_have_run(api: Connection, uuid: str, mark: OwnerMark) -> str:
     if record["last_boot_CPU_flags"]:
         return f"{name} was started at some time: the pool knows on which CPU"
     times = [str(each["start_time"]) for each in records_of(api, "VM_metrics", [record["metrics"]]).values()]
-    if not times or not times[0].startswith("1970"):
-        return f"{name} was started at {times[0]}" if times else f"{name}: the pool does not tell whether it was started"
-    return ""
+    if not times:
+        return f"{name}: the pool does not tell whether it was started"
+    return "" if times[0].startswith("1970") else f"{name} was started at {times[0]}"

@@ -55,6 +55,7 @@ class UndoStep(StrEnum):
     DROP_BASES = "drop_bases"
     DROP_TEST = "drop_test"
     UNDO_OVERRIDES = "undo_overrides"
+    UNDIVERGE_TARGET = "undiverge_target"
 
 
 class Undo(Contract):

@@ -38,7 +38,7 @@ async def begin(client: Client, request: MigrateVmRequest) -> WorkflowHandle[Any
     try:
         handle: WorkflowHandle[Any, Any] = await client.start_workflow(
             MIGRATE_VM,
-            request,
+            request.model_dump(mode="json", exclude_unset=True),  # an older worker refuses fields it does not know
             id=workflow,
             task_queue=QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,

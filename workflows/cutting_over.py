@@ -200,6 +200,8 @@ class CuttingOver:
         story.stop_if_asked()
         story.deadlines.leave_room_for(timedelta(seconds=START))
         starts = story.request.start_target if story.request.start_target is not None else story.state.was_on
+        if workflow.patched("never-ran"):
+            story.going_back.will_undiverge(ref.epoch)
         await story.hear(order("diverge_target", ref, _STORED, summary="target parts from the source here"))
         story.stop_if_asked()
         story.going_back.will_undo(UndoStep.BLOCK_TARGET)
@@ -209,6 +211,7 @@ class CuttingOver:
             return  # it was off and stays off; anyone may start it from here on
         # From here on an unknown outcome counts as started (SAFETY 17): the time is set before the call.
         story.deadlines.stop_all()
+        story.going_back.forget_undo(UndoStep.UNDIVERGE_TARGET)
         story.set(started_at=workflow.now())
         story.enter(Phase.START)
         # A cancel would leave both machines off: it ends the watching of a target that runs (SAFETY 17).

@@ -6,12 +6,14 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contracts.migration import Undo, UndoStep
-    from contracts.steps import FenceJournal, RemovedShell, SourceOrder, UnfenceOrder
+    from contracts.steps import FenceJournal, NeverRan, NeverRanOrder, RemovedShell, SourceOrder, UnfenceOrder
     from workflows.stepping import StepFailed, heard, order
     from workflows.timing import STOP_TRYING
 
 if TYPE_CHECKING:
     from workflows.story import Story
+
+_OF_THE_CUTOVER = (UndoStep.UNDO_OVERRIDES, UndoStep.POWER_ON_SOURCE, UndoStep.UNFENCE_SOURCE)
 
 
 class GoingBack:
@@ -97,6 +99,42 @@ class GoingBack:
                 story.set(test_boot=None)
             case UndoStep.BLOCK_TARGET:
                 await self._block_target()
+            case UndoStep.UNDIVERGE_TARGET:
+                await self._undiverge_target(int(undo.argument))
+
+    def will_undiverge(self, cutover: int) -> None:
+        """As the last thing of a cutover's way back: the source does not wait for the store to come on again.
+
+        Args:
+            cutover: the epoch in which the target is marked as diverged.
+        """
+        story = self._story
+        ways_back = list(story.state.undo)
+        first = next((at for at, each in enumerate(ways_back) if each.step in _OF_THE_CUTOVER), len(ways_back))
+        ways_back.insert(first, Undo(step=UndoStep.UNDIVERGE_TARGET, argument=str(cutover)))
+        story.set(undo=tuple(ways_back))
+
+    async def _undiverge_target(self, cutover: int) -> None:
+        """The way back from the mark of divergence: it goes only where it is certain that the target never ran.
+
+        Else it stays, and the next pass is refused (`target.diverged`): what somebody's start has written there is
+        neither known nor ours to write over.
+
+        Raises:
+            StepFailed: what a human can mend keeps it from being looked at.
+        """
+        story = self._story
+        ref = story.ref
+        said = NeverRanOrder(errand=ref.errand, vm=ref.vm, epoch=ref.epoch, disk_ids=ref.disk_ids, cutover=cutover)
+        try:
+            seen = await heard(order("undiverge_target", said, NeverRan, summary="did the target never run?"))
+        except StepFailed as failure:
+            if failure.asks:
+                raise
+            seen = NeverRan(reason=f"{failure.code}: {failure.message}")
+        if seen.reason:
+            told = f"the target counts as one that has run: {seen.reason}"
+            story.set(notes=(*story.state.notes, told))
 
     async def _block_target(self) -> None:
         """The way back from an unblocked target that was not started: nobody may start it beside the source."""

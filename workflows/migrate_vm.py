@@ -219,7 +219,7 @@ class MigrateVm:
             case Message.APPROVE:
                 assert isinstance(said, Approve)
                 story.forget_expired()
-                story.state = with_yes(story.state, story.request, said, workflow.now())
+                story.decided(with_yes(story.state, story.request, said, workflow.now()))
             case Message.REJECT:
                 assert isinstance(said, Reject)
                 story.decide(_decision("rejected", said, self.story), approved=False)

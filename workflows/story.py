@@ -181,7 +181,14 @@ class Story:
 
     def forget_expired(self) -> None:
         """A yes that has expired counts no more."""
-        self.state = expired(self.state, workflow.now())
+        self.decided(expired(self.state, workflow.now()))
+
+    def decided(self, state: MigrationState) -> None:
+        """A state with further decisions: each goes on the record."""
+        before, self.state = self.state.decisions, state
+        for each in state.decisions:
+            if each not in before:
+                self.record.decision(each)
 
     def hear_retry(self, said: object) -> None:
         """Somebody says retry; what they say with it is looked at by who waits for it."""

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.after import SmokeOrder, SmokeReport
     from contracts.machine import Power
     from contracts.migration import UndoStep
-    from contracts.test_boot import TestBootReport, TestMade, TestOrder
+    from contracts.test_boot import TEST_SUFFIX, TestBootReport, TestMade, TestOrder
     from workflows.stepping import StepFailed, order
 
 if TYPE_CHECKING:
@@ -78,5 +78,5 @@ class TestBooting:
     def order_of(self, number: int) -> TestOrder:
         """Its name says what it is, in XO too."""
         story = self._story
-        name = f"{story.preflight.machine.name} (ferry test)"
+        name = f"{story.preflight.machine.name}{TEST_SUFFIX}"
         return TestOrder(errand=story.errand, shell=story.shell, name=name, number=number)

@@ -57,7 +57,7 @@ def test_every_vm_has_a_verdict_and_the_totals_add_up(running):
     assert totals["all"]["capacity"] == (4096 + 2) << 20, "of the lost VM nothing is known"
     assert {each["code"]: each["machines"] for each in totals["reasons"]} == {
         "preflight.rdm_disk": 1, "vm.inaccessible": 1, "preflight.tools_not_running": 1,
-        "vsphere.foreign_snapshot": 1,
+        "vsphere.foreign_snapshot": 1, "preflight.change_tracking_off": 4,
     }  # fmt: skip
     [check] = [each for row in found["machines"] if row["name"] == "lost01" for each in row["checks"]]
     assert (check["code"], check["severity"]) == ("vm.inaccessible", "blocker")
@@ -77,7 +77,9 @@ def test_a_glob_chooses_and_a_word_that_fits_none_is_told(running):
 
 def test_a_network_or_sr_that_is_not_there_blocks_and_the_request_can_name_another(running):
     found = json.loads(assessed(running, "web01", "--sr", "nowhere", "-o", "json"))
-    assert [check["code"] for check in found["machines"][0]["checks"]] == ["preflight.unknown_sr"]
+    assert [check["code"] for check in found["machines"][0]["checks"]] == [
+        "preflight.unknown_sr", "preflight.change_tracking_off",
+    ]  # fmt: skip
 
 
 def test_a_spreadsheet_takes_no_name_for_a_formula(running):

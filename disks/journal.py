@@ -22,8 +22,6 @@ from typing import Any
 from contracts.errors import FerryError
 from disks.store import Shelf
 
-MAX_LINE = 1 << 20
-
 
 class Journal:
     """Append-only lines. A last line that a crash tore is ignored."""

@@ -12,23 +12,12 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ValidationError
 
     from contracts.errors import FerryError
-    from contracts.migration import (
-        Ack,
-        Approve,
-        Decision,
-        HeardSignal,
-        MigrateVmInput,
-        Reject,
-        Report,
-        Retry,
-        Rollback,
-        SetLimits,
-        Status,
-        Steer,
-    )
+    from contracts.messages import Ack, Approve, Reject, Retry, Rollback, SetLimits, Steer
+    from contracts.migration import Decision, HeardSignal, MigrateVmInput
     from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
     from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
+    from contracts.told import Report, Status
     from workflows.approving import with_yes
     from workflows.deciding import refusal
     from workflows.holding import HOLDS
@@ -230,7 +219,7 @@ class MigrateVm:
             case Message.APPROVE:
                 assert isinstance(said, Approve)
                 story.forget_expired()
-                story.state = with_yes(story.state, story.request, said, workflow.now())
+                story.decided(with_yes(story.state, story.request, said, workflow.now()))
             case Message.REJECT:
                 assert isinstance(said, Reject)
                 story.decide(_decision("rejected", said, self.story), approved=False)

@@ -44,7 +44,7 @@ class TestBooting:
         number = story.state.tests + 1
         story.set(tests=number)
         depth = len(story.state.undo)
-        story.will_undo(UndoStep.DROP_TEST)
+        story.going_back.will_undo(UndoStep.DROP_TEST)
         vitals, outcome, message = None, "failed", ""
         try:
             report = await self._watched(self.order_of(number))
@@ -56,7 +56,7 @@ class TestBooting:
                 outcome, message = "stopped", "; ".join(report.missing)
             else:
                 outcome = "tools-answer" if vitals.tools else "runs"
-        await story.undo_down_to(depth)
+        await story.going_back.undo_down_to(depth)
         told = TestBootReport(
             at=workflow.now(), who=asked.who, note=asked.note, outcome=outcome, message=message, vitals=vitals,
             passes=len(story.state.passes),

@@ -6,9 +6,9 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from contracts.migration import Report
 from contracts.names import Phase
 from contracts.steps import Check
+from contracts.told import Report
 from tests.workflows.one_workflow import CUTOVER, LEAVE, PASS, PREPARE, START, Migration
 
 

@@ -91,7 +91,7 @@ def _retry_refusal(state: MigrationState, said: object) -> FerryError | None:
         return None
     if state.needs_human not in ACCEPTABLE:
         return FerryError("request.invalid", f"{state.needs_human} cannot be accepted: mend it, and retry")
-    if not said.who:
+    if not said.who.strip():
         return FerryError("request.invalid", "accept needs a name: who takes it as it is?")
     return None
 

@@ -29,7 +29,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
     from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
-    from workflows.approving import with_yes
     from workflows.deciding import refusal
     from workflows.holding import HOLDS
     from workflows.story import GoOn, Story
@@ -229,8 +228,7 @@ class MigrateVm:
         match message:
             case Message.APPROVE:
                 assert isinstance(said, Approve)
-                story.forget_expired()
-                story.state = with_yes(story.state, story.request, said, workflow.now())
+                story.hear_yes(said)
             case Message.REJECT:
                 assert isinstance(said, Reject)
                 story.decide(_decision("rejected", said, self.story), approved=False)

@@ -16,7 +16,7 @@ from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from contracts.machine import Power
-    from contracts.migration import Decision, MigrateVmInput, MigrationState, Report, Retry, Undo, UndoStep
+    from contracts.migration import Approve, Decision, MigrateVmInput, MigrationState, Report, Retry, Undo, UndoStep
     from contracts.names import Attribute, Phase
     from contracts.steps import (
         VHD_MOST,
@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
         UnfenceOrder,
     )
     from workflows.approved import take_approved_steps
-    from workflows.approving import expired, longest_downtime
+    from workflows.approving import expired, longest_downtime, with_yes
     from workflows.cutting_over import CuttingOver
     from workflows.deadlines import CalledBack, Deadlines
     from workflows.deciding import approval_facts, ticket_of
@@ -280,7 +280,20 @@ class Story:
 
     def forget_expired(self) -> None:
         """A yes that has expired counts no more."""
-        self.state = expired(self.state, workflow.now())
+        self._take(expired(self.state, workflow.now()))
+
+    def hear_yes(self, said: Approve) -> None:
+        """A yes, which may be the last that it takes."""
+        self.forget_expired()
+        self._take(with_yes(self.state, self.request, said, workflow.now()))
+
+    def _take(self, state: MigrationState) -> None:
+        """What was decided about a yes; each decision is put on record with the facts that were shown."""
+        new = [each for each in state.decisions if each not in self.state.decisions]
+        self.state = state
+        if new and workflow.patched("yes-on-record"):
+            for each in new:
+                self.record.decision(each)
 
     def hear_retry(self, said: object) -> None:
         """Somebody says retry; what they say with it is looked at by who waits for it."""

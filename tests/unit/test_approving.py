@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.migration import Approve, Decision, MigrateVmRequest, MigrationState
+from contracts.migration import Approve, Decision, MigrateVmRequest, MigrationState, Reject, Rollback
 from contracts.names import Phase
 from contracts.steps import Preflight
 from contracts.windows import Opening
@@ -43,6 +43,24 @@ def test_a_quorum_is_full_when_so_many_distinct_people_have_said_yes(names, quor
     people = {" ".join(name.split()).casefold() for name in names}
     assert len(now.approvals) == len(people)
     assert (now.approved is not None) == (len(people) >= quorum)
+
+
+def test_a_name_is_one_persons_however_unicode_writes_it():
+    now = with_yes(state(), request(quorum=2), yes("Jos\u00e9"), NOW)
+    now = with_yes(now, request(quorum=2), yes("JOSE\u0301"), NOW)
+
+    assert now.approved is None
+
+
+@pytest.mark.parametrize("said", [Approve, Reject, Rollback])
+def test_blanks_are_nobodys_name(said):
+    with pytest.raises(ValueError, match="who"):
+        said.model_validate({"approval_ticket": "t", "who": "  "} if said is not Rollback else {"who": "\t"})
+
+
+def test_an_override_needs_more_than_blanks_as_its_reason():
+    with pytest.raises(ValueError, match="overrides"):
+        request(overrides={"preflight.usb_device": "  "})
 
 
 def test_a_repeat_changes_nothing_and_other_bounds_take_the_place_of_those_before():

@@ -28,9 +28,7 @@ from contracts.steps import (
 from contracts.test_boot import TestBoot, TestBootReport
 from contracts.windows import Opening, Windows
 
-Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-"""Of somebody who decides: blanks are nobody's."""
+Reason = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class Adopted(Request):
@@ -110,7 +108,7 @@ class Approve(Request):
     """Yes to the cutover, for the facts that the ticket digests."""
 
     approval_ticket: str = Field(min_length=1)
-    who: Name
+    who: str = Field(min_length=1, max_length=200)
     note: str = Field(default="", max_length=2000)
     expires: Duration | None = Field(default=None, description="so long this yes counts, if not less by the request")
     max_downtime: Duration | None = Field(default=None, description="it counts for no longer predicted downtime")
@@ -120,7 +118,7 @@ class Reject(Request):
     """No to the cutover, or a yes taken back."""
 
     approval_ticket: str = ""
-    who: Name
+    who: str = Field(min_length=1, max_length=200)
     note: str = Field(default="", max_length=2000)
 
 
@@ -151,7 +149,7 @@ class SetLimits(Request):
 class Rollback(Request):
     """Back to the source; what the target wrote since its start is lost, so that time must be named."""
 
-    who: Name
+    who: str = Field(min_length=1, max_length=200)
     note: str = Field(default="", max_length=2000)
     lose_target_writes_since: str = Field(
         default="", description="the `started_at` that `ferry status` shows, once the target was started"

@@ -15,7 +15,7 @@ class TestBoot(Request):
 
     __test__ = False  # for pytest, which takes it for a test
 
-    who: str = Field(min_length=1, max_length=200, pattern=r"\S")
+    who: str = Field(min_length=1, max_length=200)
     note: str = Field(default="", max_length=2000)
     within: Duration = Field(
         default=timedelta(minutes=10),

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
     from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
-    from workflows.deciding import refusal
+    from workflows.deciding import nobody, refusal
     from workflows.holding import HOLDS
     from workflows.story import GoOn, Story
     from workflows.telling import status_of
@@ -172,6 +172,8 @@ class MigrateVm:
             first = str(error).splitlines()[0][:200]
             return self._note_signal(name, f"ignored: request.invalid: {first}")
         refused = refusal(message, self.story.state, said)
+        if refused is None and nobody(said) and workflow.patched("nobody"):
+            refused = nobody(said)
         if refused is not None:
             return self._note_signal(name, f"ignored: {refused.code}: {refused.message}")
         self._act(message, said)
@@ -200,7 +202,7 @@ class MigrateVm:
         info = workflow.current_update_info()
         if info is not None and info.id in self.story.state.handled:
             return
-        refused = refusal(message, self.story.state, said)
+        refused = nobody(said) or refusal(message, self.story.state, said)
         if refused is not None:
             raise _as_failure(refused)
 

@@ -101,7 +101,7 @@ def test_a_port_that_stays_shut_waits_for_a_human_who_takes_it_as_it_is(operator
 
     report = operator.ended(SMOKED)
     assert report["outcome"] == "done"
-    [smoke] = [each for each in report["smokes"] if each["accepted_by"]]
+    [smoke] = [each for each in report["smoke_tests"] if each["accepted_by"]]
     assert smoke["accepted_by"] == "ann"
     operator.judged(SMOKED)
     assert not both_on(operator.source(SMOKED)["power_log"], operator.running.xapi("power"))

@@ -56,19 +56,21 @@ def run_checks(seen: Seen, overrides: Mapping[str, str] | None = None) -> list[C
     ]
     found += [
         Check(code="preflight.no_override", severity=BLOCKER, message=_no_override(code))
-        for code in reasons
-        if code not in CHECKS or not CHECKS[code].overridable
+        for code, reason in reasons.items()
+        if code not in CHECKS or not CHECKS[code].overridable or not reason.strip()
     ]
     order = (BLOCKER, WARNING, NOTE)
     return sorted(found, key=lambda each: order.index(each.severity))
 
 
 def _said(rule: Rule, message: str, reason: str) -> Check:
-    if not reason or not rule.overridable:
+    if not reason.strip() or not rule.overridable:
         return Check(code=rule.code, severity=rule.severity, message=message, overridable=rule.overridable)
     severity = WARNING if rule.severity == BLOCKER else rule.severity
     return Check(code=rule.code, severity=severity, message=message, overridable=True, override=reason)
 
 
 def _no_override(code: str) -> str:
-    return f"{code} cannot be overridden" if code in CHECKS else f"there is no check {code!r}"
+    if code not in CHECKS:
+        return f"there is no check {code!r}"
+    return f"{code} is overridden without a reason" if CHECKS[code].overridable else f"{code} cannot be overridden"

@@ -12,7 +12,7 @@ class MoveDiskRequest(Request):
     vm: str = Field(min_length=1, description="name or uuid of the VM there, which must run")
     sr: str = Field(min_length=1, description="name or uuid")
     disk: str = Field(default="", description="userdevice or VDI uuid; empty: all of them")
-    who: str = Field(min_length=1, max_length=200)
+    who: str = Field(min_length=1, max_length=200, pattern=r"\S")
 
 
 class MovedDisk(Contract):

@@ -12,7 +12,7 @@ class RetireRequest(Request):
     """``report``: of the migration, as it ended. ``remove`` needs ``confirm``."""
 
     report: Report
-    who: str = Field(min_length=1, max_length=200)
+    who: str = Field(min_length=1, max_length=200, pattern=r"\S")
     note: str = Field(default="", max_length=2000)
     remove: bool = Field(default=False, description="remove it with its disks, for good; else rename and annotate it")
     confirm: str = Field(default="", description="the source's name as it is now, or its instanceUuid, typed again")

@@ -22,6 +22,8 @@ from contracts.base import Contract
 MOST_WINDOWS = 50
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = timedelta(days=7)
+_YEARS = range(1970, 3000)
+"""Far from where a moment in another time zone is none any more."""
 _AHEAD = 5
 """Weeks that are looked through: one or two openings in a row may fall into an hour that there is not."""
 _DATE = r"\d{4}-\d{2}-\d{2}"
@@ -97,6 +99,8 @@ def parse_windows(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
         raise ValueError(_HELP)
     texts = tuple(" ".join(each.split()) for each in value if each.strip())
+    if value and not texts:  # a script's variable that was not set: what was to be bounded would be free
+        raise ValueError(f"an empty window: {_HELP}, or an empty list for any time")
     if len(texts) > MOST_WINDOWS:
         raise ValueError(f"{len(texts)} windows: {MOST_WINDOWS} are the most")
     for text in texts:
@@ -151,7 +155,10 @@ def _instants(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 def _at(day: str, clock: str) -> datetime:
     try:
-        return datetime.combine(date.fromisoformat(day), time()) + timedelta(minutes=_minute(clock))
+        at = date.fromisoformat(day)
+        if at.year not in _YEARS:
+            raise ValueError(f"the year is not one of {_YEARS[0]} to {_YEARS[-1]}")
+        return datetime.combine(at, time()) + timedelta(minutes=_minute(clock))
     except ValueError as error:
         raise ValueError(f"{day} {clock}: {error}") from None
 

@@ -46,7 +46,7 @@ async def send(client: Client, workflow: str, message: Message, said: BaseModel,
         return await asyncio.wait_for(
             handle.execute_update(
                 message.value,
-                said.model_dump(mode="json", exclude_unset=True),  # an older worker refuses fields it does not know
+                said.model_dump(mode="json", exclude_defaults=True),  # an older worker refuses fields it does not know
                 id=once or f"{message.value}-{uuid.uuid4()}",
                 result_type=Ack,
                 rpc_timeout=timedelta(seconds=ANSWER_WITHIN),

@@ -1,5 +1,6 @@
 """Whose yes counts, for how long, and when there are enough of them. Pure: no Temporal."""
 
+import unicodedata
 from datetime import datetime, timedelta
 
 from contracts.messages import Approve
@@ -81,7 +82,12 @@ def _recorded(state: MigrationState, decision: Decision) -> MigrationState:
 
 
 def _same(one: str, other: str) -> bool:
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+    """However it is typed: capitals, blanks, and the two ways in which Unicode writes an é."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
 
 
 def _repeats(new: Decision, old: Decision) -> bool:

@@ -79,6 +79,13 @@ def refusal(message: Message, state: MigrationState, said: object = None) -> Fer
     return None
 
 
+def nobody(said: object) -> FerryError | None:
+    """Why a decision in nobody's name is refused. Asked at the door only: histories hold what was once let in."""
+    if isinstance(said, Approve | Reject | Rollback) and not said.who.strip():
+        return FerryError("request.invalid", "who: a name is more than blanks")
+    return None
+
+
 ACCEPTABLE = ("smoke.failed", "smoke.no_reboot")
 """Codes that a human may pass over by `retry --accept`: all data is where it belongs, whatever they decide."""
 
@@ -92,7 +99,7 @@ def _retry_refusal(state: MigrationState, said: object) -> FerryError | None:
         return None
     if state.needs_human not in ACCEPTABLE:
         return FerryError("request.invalid", f"{state.needs_human} cannot be accepted: mend it, and retry")
-    if not said.who:
+    if not said.who.strip():
         return FerryError("request.invalid", "accept needs a name: who takes it as it is?")
     return None
 

@@ -18,8 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
     from contracts.told import Report, Status
-    from workflows.approving import with_yes
-    from workflows.deciding import refusal
+    from workflows.deciding import nobody, refusal
     from workflows.holding import HOLDS
     from workflows.story import GoOn, Story
     from workflows.telling import status_of
@@ -162,6 +161,8 @@ class MigrateVm:
             first = str(error).splitlines()[0][:200]
             return self._note_signal(name, f"ignored: request.invalid: {first}")
         refused = refusal(message, self.story.state, said)
+        if refused is None and nobody(said) and workflow.patched("nobody"):
+            refused = nobody(said)
         if refused is not None:
             return self._note_signal(name, f"ignored: {refused.code}: {refused.message}")
         self._act(message, said)
@@ -190,7 +191,7 @@ class MigrateVm:
         info = workflow.current_update_info()
         if info is not None and info.id in self.story.state.handled:
             return
-        refused = refusal(message, self.story.state, said)
+        refused = nobody(said) or refusal(message, self.story.state, said)
         if refused is not None:
             raise _as_failure(refused)
 
@@ -218,8 +219,7 @@ class MigrateVm:
         match message:
             case Message.APPROVE:
                 assert isinstance(said, Approve)
-                story.forget_expired()
-                story.decided(with_yes(story.state, story.request, said, workflow.now()))
+                story.hear_yes(said)
             case Message.REJECT:
                 assert isinstance(said, Reject)
                 story.decide(_decision("rejected", said, self.story), approved=False)

@@ -15,12 +15,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.messages import Retry
+    from contracts.messages import Approve, Retry
     from contracts.migration import Decision, MigrateVmInput, MigrationState
     from contracts.names import Attribute, Phase
     from contracts.steps import VHD_MOST, Errand, Preflight, Shell, ShellRef
     from contracts.told import Report
-    from workflows.approving import expired, longest_downtime
+    from workflows.approving import expired, longest_downtime, with_yes
     from workflows.cutting_over import CuttingOver
     from workflows.deadlines import CalledBack, Deadlines
     from workflows.finishing import Finishing
@@ -181,13 +181,19 @@ class Story:
 
     def forget_expired(self) -> None:
         """A yes that has expired counts no more."""
-        self.decided(expired(self.state, workflow.now()))
+        self._take(expired(self.state, workflow.now()))
 
-    def decided(self, state: MigrationState) -> None:
-        """A state with further decisions: each goes on the record."""
-        before, self.state = self.state.decisions, state
-        for each in state.decisions:
-            if each not in before:
+    def hear_yes(self, said: Approve) -> None:
+        """A yes, which may be the last that it takes."""
+        self.forget_expired()
+        self._take(with_yes(self.state, self.request, said, workflow.now()))
+
+    def _take(self, state: MigrationState) -> None:
+        """What was decided about a yes; each decision is put on record with the facts that were shown."""
+        new = [each for each in state.decisions if each not in self.state.decisions]
+        self.state = state
+        if new and workflow.patched("yes-on-record"):
+            for each in new:
                 self.record.decision(each)
 
     def hear_retry(self, said: object) -> None:

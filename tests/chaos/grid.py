@@ -57,7 +57,8 @@ ROUTES: dict[str, str] = {
     "prove_by_checksum": "checksum",
 }
 """The path on which an activity lies, where it is not the straight one."""
-UNREACHED = {"inspect", "find_snapshot", "read_record", "find_leftovers", "remove_leftover",
+UNREACHED = {"inspect", "find_machines", "assess_machines", "find_snapshot", "read_record", "find_leftovers",
+             "remove_leftover",
              "next_window", "source_goes_off", "take_approved_step", "smoke_target", "make_test", "start_test",
              "drop_test", "move_disks", "see_source_off", "retire_source", "remove_source",
              "reboot_target", "undiverge_target"}  # fmt: skip

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.messages import Approve
+from contracts.messages import Approve, Reject, Rollback
 from contracts.migration import Decision, MigrationState
 from contracts.names import Phase
 from contracts.request import MigrateVmRequest
 from contracts.steps import Preflight
 from contracts.windows import Opening
 from workflows.approving import expired, expires_next, longest_downtime, with_yes
-from workflows.deciding import approval_facts, refused, ticket_of
+from workflows.deciding import approval_facts, nobody, refused, ticket_of
 from workflows.holding import hold, overruns_at
 
 NOW = datetime(2026, 12, 5, 20, 0, tzinfo=UTC)
@@ -45,6 +45,22 @@ def test_a_quorum_is_full_when_so_many_distinct_people_have_said_yes(names, quor
     people = {" ".join(name.split()).casefold() for name in names}
     assert len(now.approvals) == len(people)
     assert (now.approved is not None) == (len(people) >= quorum)
+
+
+def test_a_name_is_one_persons_however_unicode_writes_it():
+    now = with_yes(state(), request(quorum=2), yes("Jos\u00e9"), NOW)
+    now = with_yes(now, request(quorum=2), yes("JOSE\u0301"), NOW)
+
+    assert now.approved is None
+
+
+@pytest.mark.parametrize("said", [yes(" \t "), Reject(who=" "), Rollback(who=" ")])
+def test_blanks_are_nobodys_name(said):
+    refused = nobody(said)
+
+    assert refused is not None
+    assert refused.code == "request.invalid"
+    assert nobody(yes()) is None
 
 
 def test_a_repeat_changes_nothing_and_other_bounds_take_the_place_of_those_before():

@@ -113,6 +113,13 @@ def test_a_stop_sign_gives_way_to_a_reason_and_keeps_it():
     )  # fmt: skip
 
 
+def test_blanks_are_no_reason():
+    found = Seen(machine=machine(guest_os="windows11_64Guest", devices=DeviceFacts(tpm=True)))
+
+    told = codes(found, {"preflight.bitlocker": "  "})
+    assert (told["preflight.bitlocker"], told["preflight.no_override"]) == ("blocker", "blocker")
+
+
 def test_what_would_lose_data_cannot_be_overridden():
     found = Seen(machine=machine(devices=DeviceFacts(memory_modules=("NVDIMM 1",))))
 

@@ -107,6 +107,10 @@ def test_no_window_is_longer_than_its_clock_says(window, after):
         ("2026-12-06 22:00/2026-12-05 22:00 UTC", "ends before"),
         ("2026-02-30 22:00/2026-03-01 22:00 UTC", "2026-02-30"),
         ("Mon-Fri 22:00-Sat 04:00 UTC", "several days"),
+        ("", "empty"),
+        ([" ", ""], "empty"),
+        ("9999-12-31 22:00/24:00 UTC", "year"),
+        ("0001-01-01 00:00/01:00 Europe/Berlin", "year"),
         (7, "write"),
     ],
 )

@@ -191,7 +191,7 @@ def judged(reader, vm):
     return equal(reader.running.state / f"vsphere/nfs1/{vm}/{vm}-flat.vmdk", Path(disk["snapshot_file"]))
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(900)
 def test_every_command_of_the_page_is_run_and_old_clients_come_in_too(reader):
     reader.play(PAGE.read_text())
 

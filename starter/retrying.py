@@ -5,8 +5,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 
 from contracts.errors import FerryError
-from contracts.migration import Adopted, MigrateVmRequest, Report, Retry
-from contracts.names import Message
+from contracts.migration import Adopted, Decision, MigrateVmRequest, Report, Retry
+from contracts.names import Message, Phase
 from starter.beginning import begin
 from starter.looking import look
 from starter.seen import Seen
@@ -44,13 +44,18 @@ def adopted_from(seen: Seen) -> Adopted:
         against = "its report tells too little (it began under an older version, or before anything was copied)"
     elif not report.kept_vdis:
         against = "it left no disks on the target"
-    elif report.downtime_s is not None:
+    elif report.downtime_s is not None or report.error == "target.diverged" or any(map(_of_a_target, report.decisions)):
         against = "its target has run (target.diverged)"
     if against or report.errand is None or report.epoch is None:
         raise FerryError("retry.impossible", f"{seen.workflow}: {against}")
     return Adopted(
         migration=report.errand.migration, store_id=report.errand.store_id, epoch=report.epoch, pass_no=report.pass_no
     )
+
+
+def _of_a_target(said: Decision) -> bool:
+    """Whether it is the rollback of a target that ran, which leaves no downtime in the report."""
+    return said.decision == "rollback" and said.phase is not Phase.CUTOVER
 
 
 async def _request(client: Client, seen: Seen) -> MigrateVmRequest:

@@ -5,7 +5,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 
 from contracts.errors import FerryError
-from contracts.migration import Adopted, Decision, MigrateVmRequest, Report, Retry
+from contracts.migration import Adopted, MigrateVmRequest, Report, Retry
 from contracts.names import Message, Phase
 from starter.beginning import begin
 from starter.looking import look
@@ -44,7 +44,7 @@ def adopted_from(seen: Seen) -> Adopted:
         against = "its report tells too little (it began under an older version, or before anything was copied)"
     elif not report.kept_vdis:
         against = "it left no disks on the target"
-    elif report.downtime_s is not None or report.error == "target.diverged" or any(map(_of_a_target, report.decisions)):
+    elif _has_run(report):
         against = "its target has run (target.diverged)"
     if against or report.errand is None or report.epoch is None:
         raise FerryError("retry.impossible", f"{seen.workflow}: {against}")
@@ -53,9 +53,11 @@ def adopted_from(seen: Seen) -> Adopted:
     )
 
 
-def _of_a_target(said: Decision) -> bool:
-    """Whether it is the rollback of a target that ran, which leaves no downtime in the report."""
-    return said.decision == "rollback" and said.phase is not Phase.CUTOVER
+def _has_run(report: Report) -> bool:
+    """Whether its target ran. Where it was rolled back, the report tells no downtime: the source is on again."""
+    if report.downtime_s is not None or report.error == "target.diverged":
+        return True
+    return any(each.decision == "rollback" and each.phase is not Phase.CUTOVER for each in report.decisions)
 
 
 async def _request(client: Client, seen: Seen) -> MigrateVmRequest:

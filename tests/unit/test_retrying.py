@@ -17,7 +17,9 @@ ERRAND = Errand(migration="m", workflow="migrate/vc/web01", source="vc", target=
 
 def ended(outcome, **more):
     report = Report(outcome=outcome, errand=ERRAND, epoch=3, pass_no=2, kept_vdis=("vdi",), **more)
-    return Seen(workflow=ERRAND.workflow, run="r", execution=Execution.COMPLETED, phase=Phase.ROLLED_BACK, report=report)
+    return Seen(
+        workflow=ERRAND.workflow, run="r", execution=Execution.COMPLETED, phase=Phase.ROLLED_BACK, report=report
+    )
 
 
 def rolled_back(phase):

@@ -37,7 +37,7 @@ def of_source(name: str, facts: SourceFacts) -> list[SystemCheck]:
     exports = [each for each in stores or () if each.export]
     topics = [
         Topic("privileges", None if facts.lacking is None else "all that Ferry needs",
-              ("preflight.privilege_missing", "preflight.transport_privilege")),
+              ("preflight.privilege_missing", "preflight.transport_privilege", "preflight.privilege_later")),
         Topic("hosts", None if hosts is None else _hosts_told(facts),
               ("preflight.host_name", "preflight.host_port", "preflight.host_maintenance", "preflight.source_known_bad",
                "preflight.source_known_trouble")),

@@ -7,7 +7,17 @@ from temporalio import activity
 
 from activities.running import in_thread
 from activities.systems import Systems
-from contracts.steps import BaseReport, RemovedShell, Shell, ShellOrder, ShellRef, SnapshotReport, SourceOrder
+from contracts.steps import (
+    BaseReport,
+    NeverRan,
+    NeverRanOrder,
+    RemovedShell,
+    Shell,
+    ShellOrder,
+    ShellRef,
+    SnapshotReport,
+    SourceOrder,
+)
 from disks.ledger import Ledger
 from disks.store import check_identity
 
@@ -77,6 +87,11 @@ class TargetActivities:
         await self._step(lambda: target.block(order.vm))
 
     @activity.defn
+    async def undiverge_target(self, order: NeverRanOrder) -> NeverRan:
+        """The way back from `diverge_target`: only where it is certain that the target never ran (SAFETY 18)."""
+        return await self._step(lambda: self._undiverge(order))
+
+    @activity.defn
     async def start_target(self, order: ShellRef) -> None:
         """The point of no automatic return (SAFETY 17)."""
         target = self._systems.target(order.errand.target)
@@ -104,4 +119,13 @@ class TargetActivities:
         store = self._systems.store
         check_identity(store, order.errand.store_id)
         for disk_id in order.disk_ids:
-            Ledger(store.disk(order.errand.migration, disk_id)).diverge()
+            Ledger(store.disk(order.errand.migration, disk_id)).diverge(order.epoch)
+
+    def _undiverge(self, order: NeverRanOrder) -> NeverRan:
+        store, target = self._systems.store, self._systems.target(order.errand.target)
+        check_identity(store, order.errand.store_id)
+        reason = target.why_it_may_have_run(order.vm, order.errand.mark(order.epoch))
+        if not reason:
+            for disk_id in order.disk_ids:
+                Ledger(store.disk(order.errand.migration, disk_id)).never_ran(order.cutover)
+        return NeverRan(reason=reason)

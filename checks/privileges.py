@@ -7,13 +7,15 @@ migration, this machine's, or one transport of several.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from checks.registry import BLOCKER, WARNING, check
+from checks.approved_steps import EJECT_ISO
+from checks.registry import BLOCKER, NOTE, WARNING, check
 from checks.seen import Seen
 from contracts.facts import Lacking
 from contracts.machine import Machine, Power
 
 ALWAYS, TRACKED, RUNNING, TRANSPORT = "always", "tracked", "running", "transport"
-VM, STORE, ROOT = "the VM", "its datastores", "the root folder"
+EJECTING, LATER = "ejecting", "later"
+VM, STORE, ROOT, CLUSTER, HOST = "the VM", "its datastores", "the root folder", "its cluster", "its host"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ VSPHERE = (
     Need("VirtualMachine.Provisioning.DiskRandomRead", VM, "asking what changed since the last pass", TRACKED),
     Need("VirtualMachine.Interact.PowerOff", VM, "the cutover", RUNNING),
     Need("VirtualMachine.Interact.PowerOn", VM, "the way back", RUNNING),
+    Need("VirtualMachine.Interact.SetCDMedia", VM, "`--step eject-iso`", EJECTING),
+    Need("VirtualMachine.Config.Rename", VM, "the source's new name after a probation", LATER),
+    Need("VirtualMachine.Config.Annotation", VM, "the source's note after a probation", LATER),
+    Need("VirtualMachine.Inventory.Delete", VM, "`ferry retire VM --remove`", LATER),
+    Need("Host.Inventory.EditCluster", CLUSTER, "HA and DRS leave the source alone while it is off", LATER),
+    Need("Host.Config.AutoStart", HOST, "the host does not switch the source on when it boots", LATER),
     Need("VApp.Export", VM, "exports, which read every datastore", TRANSPORT, "nfc"),
     Need("Datastore.Browse", STORE, "ranges of `/folder`", TRANSPORT, "https"),
     Need("Datastore.FileManagement", STORE, "ranges of `/folder`", TRANSPORT, "https"),
@@ -83,7 +91,17 @@ def _told(lacking: tuple[Lacking, ...] | None, needs: tuple[Need, ...]) -> Itera
 def privilege_missing(seen: Seen) -> Iterator[str]:
     """It would stop the migration on its way, perhaps in the cutover."""
     for need, told in _told(seen.source.lacking if seen.source else None, VSPHERE):
-        if need.when != TRANSPORT and applies(need, seen.machine):
+        ejects = EJECT_ISO in seen.approved_steps and bool(seen.machine.mounted_iso)
+        wanted = ejects if need.when == EJECTING else need.when not in (TRANSPORT, LATER)
+        if wanted and applies(need, seen.machine):
+            yield told
+
+
+@check("preflight.privilege_later", NOTE)
+def privilege_later(seen: Seen) -> Iterator[str]:
+    """The migration comes to its good end without it; the report names what was left."""
+    for need, told in _told(seen.source.lacking if seen.source else None, VSPHERE):
+        if need.when == LATER and applies(need, seen.machine):
             yield told
 
 

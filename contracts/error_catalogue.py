@@ -110,8 +110,8 @@ _ENTRIES = (
                "Turn it on there once the pool has its certificates."),
     *MACHINE_ENTRIES,
     # -- an assessment
-    ErrorEntry("vm.not_connected", _F, "Nothing can be read of the VM: its host is not connected, or its files are not to be had.",
-               "Bring the host or the datastore back, or take the VM out of the inventory; then assess again.", _BLOCKED),
+    ErrorEntry("vm.not_connected", _F, "Nothing can be read of the VM, since its host is not connected.",
+               "Bring the host back, or take the VM out of the inventory; then assess again.", _BLOCKED),
     ErrorEntry("assess.unreadable", _F, "What vSphere tells of the VM makes no sense to Ferry.",
                "Look at the VM in vSphere; if all is well there, send its line of the assessment with a report of a fault."),
     ErrorEntry("rvtools.unreadable", _F, "The file is no export of RVTools that can be read: xlsx, CSVs in a folder, or a zip of CSVs.",

@@ -100,7 +100,7 @@ def state_of(*facts: Any) -> str:
 
 
 ORDER = (
-    "task", "dom0-vbd", "base", "snapshot", "tracking", "fence", "overrides", "mark", "claim", "shell", "pre-start",
-    "vdi", "vdi-data",
+    "task", "dom0-vbd", "base", "snapshot", "tracking", "fence", "overrides", "mark", "claim", "test-vm",
+    "test-clone", "test-network", "shell", "pre-start", "vdi", "vdi-data",
 )  # fmt: skip
 """Kinds in the order in which they are removed: what needs the mark comes before it."""

@@ -7,6 +7,9 @@ from pydantic import Field
 from contracts.base import Contract
 from contracts.machine_facts import DeviceFacts, GuestFacts, PlaceFacts, SettingFacts, SnapshotFacts
 
+LOST = ("orphaned", "invalid", "inaccessible")
+"""vSphere's connection states of what does not come back by itself; ``disconnected`` does, with its host."""
+
 
 class Power(StrEnum):
     """Whether a machine runs."""

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from contracts.base import Contract, Request
-from contracts.migration import Report
+from contracts.told import Report
 
 
 class RetireRequest(Request):

@@ -156,6 +156,18 @@ class ShellRef(Contract):
     disk_ids: tuple[str, ...] = ()
 
 
+class NeverRanOrder(ShellRef):
+    """See whether the cutover of the epoch ``cutover`` came to no start."""
+
+    cutover: int
+
+
+class NeverRan(Contract):
+    """What was seen. ``reason``: why it is not certain; empty: the mark of divergence is off."""
+
+    reason: str = ""
+
+
 class RemovedShell(Contract):
     """What became of a shell: VDIs with data are kept."""
 

@@ -9,6 +9,9 @@ SYSTEMS = (
     ErrorEntry("preflight.privilege_missing", _F, "The account at the source lacks a privilege that every such migration "
                "comes to need.",
                "Grant it on what the message names (docs/vsphere.md lists all), then start again.", _AUTH),
+    ErrorEntry("preflight.privilege_later", _F, "The account at the source lacks a privilege for what comes after a "
+               "migration, or for keeping HA, DRS and auto-start off the source. It is moved all the same.",
+               "Grant it (docs/vsphere.md), or see to what the message names by hand.", _AUTH),
     ErrorEntry("preflight.transport_privilege", _F, "The account lacks a privilege that one transport needs; the others do "
                "without.", "Grant it if that transport is wanted (docs/vsphere.md); nothing need be done otherwise."),
     ErrorEntry("preflight.role_too_low", _F, "The account's role at the pool refuses a call that the migration comes to make.",

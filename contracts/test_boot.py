@@ -9,6 +9,9 @@ from contracts.base import Contract, Request
 from contracts.durations import Duration
 from contracts.steps import Errand, Shell
 
+TEST_SUFFIX = " (ferry test)"
+"""How the name of a test VM ends: it says what it is, in XO too."""
+
 
 class TestBoot(Request):
     """Boot what was copied so far, beside everything. The source is not touched; passes wait until it is over."""

@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from contracts.base import Contract, Request
-from contracts.migration import Report
 from contracts.steps import ProofReport
+from contracts.told import Report
 
 
 class VerifyRequest(Request):

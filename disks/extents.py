@@ -1,7 +1,7 @@
 """Runs of bytes on a disk, and their algebra: all lists are sorted and disjoint."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -74,15 +74,6 @@ def clipped(extents: Sequence[Extent], within: Extent) -> list[Extent]:
     first = bisect_right(extents, within.start, key=lambda each: each.end)
     last = bisect_left(extents, within.end, key=lambda each: each.start)
     return [Extent(max(each.start, within.start), min(each.end, within.end)) for each in extents[first:last]]
-
-
-def blocks_touched(extents: Iterable[Extent], block: int) -> Iterator[int]:
-    """Numbers of the blocks that the extents touch, ascending, each once. Extents sorted and disjoint."""
-    last = -1
-    for each in extents:
-        for number in range(max(each.start // block, last + 1), -(-each.end // block)):
-            yield number
-            last = number
 
 
 def after_position(extents: Iterable[Extent], position: int) -> list[Extent]:

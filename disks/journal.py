@@ -10,7 +10,8 @@
 | `closed`     | the pass ended: complete, cut (the rest is owed) or void (all of it is owed)                |
 | `proven`     | a read-back of the whole disk held; what is written from here on is to be proven again      |
 | `differs`    | a read-back of that snapshot found other bytes there than were sent: they are owed          |
-| `diverged`   | the target is about to be started                                                           |
+| `diverged`   | the target is about to be started, in the cutover of that epoch                             |
+| `undiverged` | in that cutover it was not started after all, for certain                                   |
 
 Positions are bytes counted along the plan's extents.
 """
@@ -20,8 +21,6 @@ from typing import Any
 
 from contracts.errors import FerryError
 from disks.store import Shelf
-
-MAX_LINE = 1 << 20
 
 
 class Journal:

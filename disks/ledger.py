@@ -41,6 +41,7 @@ class Standing:
         plan: the plan that is open now, if any.
         unproven: what was written since a read-back of the whole disk held; None before there was one.
         base: the snapshot that was read back then, of which the base manifest tells; empty where it was the VDI.
+        diverged: the target may have run, since the cutover of ``diverged_at``, an epoch.
         differs_in: the snapshot whose read-back told of what is owed.
         position: how far the open plan is durable.
         bound: how far it may have been written, if some segment failed or its worker died.
@@ -60,6 +61,7 @@ class Standing:
     open_segment: OpenSegment | None = None
     token: str = ""
     diverged: bool = False
+    diverged_at: int = 0
     differs_in: str = ""
     unproven: list[Extent] | None = None
     base: str = ""
@@ -154,10 +156,19 @@ class Ledger:
             extents = merged(extents, gap=gap)
         self._write("differs", snapshot=snapshot, extents=extents)
 
-    def diverge(self) -> None:
-        """The target is about to be started: its disk is no longer what was sent (SAFETY 18)."""
-        if not self.standing.diverged:
-            self._write("diverged")
+    def diverge(self, epoch: int = 0) -> None:
+        """The target is about to be started: its disk is no longer what was sent (SAFETY 18).
+
+        Args:
+            epoch: of the cutover.
+        """
+        if not self.standing.diverged or self.standing.diverged_at < epoch:
+            self._write("diverged", epoch=epoch)
+
+    def never_ran(self, epoch: int) -> None:
+        """It is certain that the cutover of that epoch came to no start. Of any other cutover this says nothing."""
+        if self.standing.diverged and self.standing.diverged_at == epoch:
+            self._write("undiverged", epoch=epoch)
 
     def _pending_digests(self) -> list[tuple[int, bytes]]:
         packed = self.shelf.read("pending.digests")
@@ -209,7 +220,10 @@ class Ledger:
                 now.owed = merged([*now.owed, *(Extent(*each) for each in record["extents"])])
                 now.differs_in = record["snapshot"]
             case "diverged":
-                now.diverged = True
+                now.diverged, now.diverged_at = True, record.get("epoch", 0)
+            # A stopped worker may say so once more when a later cutover has begun (SAFETY 14).
+            case "undiverged" if record["epoch"] == now.diverged_at:
+                now.diverged = False
             case _:
                 pass  # a line of an older token, or of a newer Ferry
 

@@ -250,6 +250,10 @@ class Target(Protocol):
         """Forbid the start again."""
         ...
 
+    def why_it_may_have_run(self, vm: str, mark: OwnerMark) -> str:
+        """Empty only where it is certain that it never ran and cannot start now. Raises ``source.stale_epoch``."""
+        ...
+
     def start(self, vm: str, mark: OwnerMark) -> None:
         """Start it after re-reading the epoch; running is success. The point of no automatic return."""
         ...

@@ -233,7 +233,6 @@ class Xcpng(Strict):
     high_availability: bool = False
     rolling_upgrade: bool = False
     takes_chunked: bool = True  # no: a PUT of chunked raw is answered 404
-    guest_writes_mib_per_s: float = 0.0  # by started targets; 0: they only run
     guest_tools: bool = True  # whether started targets have an agent that tells its metrics to Xen
     guest_address: Text = "10.0.0.2"  # what they tell as their first address
 

@@ -28,7 +28,6 @@ from urllib.parse import urlsplit
 
 from simulators.authority import Authority
 
-CLOSED = ("cut", "certificate")
 PAGE = b"<html><head><title>%d</title></head><body><h1>upstream connect error</h1></body></html>"
 
 

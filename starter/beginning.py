@@ -11,8 +11,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from contracts.durations import spoken
 from contracts.errors import FerryError
-from contracts.migration import MigrateVmRequest
 from contracts.names import MIGRATE_VM, QUEUE, usual_workflow_id
+from contracts.request import MigrateVmRequest
 from starter.failures import fields_told
 
 
@@ -38,7 +38,7 @@ async def begin(client: Client, request: MigrateVmRequest) -> WorkflowHandle[Any
     try:
         handle: WorkflowHandle[Any, Any] = await client.start_workflow(
             MIGRATE_VM,
-            request,
+            request.model_dump(mode="json", exclude_unset=True),  # an older worker refuses fields it does not know
             id=workflow,
             task_queue=QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,

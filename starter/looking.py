@@ -18,9 +18,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
 from contracts.errors import FerryError
-from contracts.migration import Report, Status
 from contracts.names import STATUS, Attribute, Phase
 from contracts.steps import Progress
+from contracts.told import Report, Status
 from starter.failures import as_ferry_error
 from starter.seen import Execution, Seen, Working
 

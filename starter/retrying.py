@@ -5,8 +5,10 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 
 from contracts.errors import FerryError
-from contracts.migration import Adopted, MigrateVmRequest, Report, Retry
+from contracts.messages import Retry
 from contracts.names import Message, Phase
+from contracts.request import Adopted, MigrateVmRequest
+from contracts.told import Report
 from starter.beginning import begin
 from starter.looking import look
 from starter.seen import Seen

@@ -30,9 +30,10 @@ from temporalio.client import Client
 
 from contracts.config import TemporalConfig
 from contracts.errors import FerryError
-from contracts.migration import Ack, Reject, Report, SetLimits, Status, Steer
+from contracts.messages import Ack, Reject, SetLimits, Steer
 from contracts.names import MIGRATE_VM, Message, usual_workflow_id
 from contracts.test_boot import TestBoot
+from contracts.told import Report, Status
 from starter.beginning import begin, request_of
 from starter.connecting import connect
 from starter.failures import as_ferry_error, fields_told
@@ -162,7 +163,7 @@ class Ferry:
         return cls(await connect(config))
 
     async def start(self, **request: Any) -> Migration:
-        """Begin. The words are the fields of :class:`contracts.migration.MigrateVmRequest`; three are enough.
+        """Begin. The words are the fields of :class:`contracts.request.MigrateVmRequest`; three are enough.
 
         Raises:
             FerryError: ``request.invalid`` naming the field, ``workflow.already_running``.

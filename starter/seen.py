@@ -7,8 +7,8 @@ from shlex import quote
 from typing import Any
 
 from contracts.errors import ExitCode, FerryError
-from contracts.migration import Report, Status
 from contracts.names import GOOD_ENDS, Phase
+from contracts.told import Report, Status
 
 
 class Execution(StrEnum):

@@ -12,8 +12,9 @@ from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateFa
 from temporalio.service import RPCStatusCode
 
 from contracts.errors import FerryError
-from contracts.migration import Ack, Approve, Rollback, Status
+from contracts.messages import Ack, Approve, Rollback
 from contracts.names import Message
+from contracts.told import Status
 from starter.failures import as_ferry_error, fields_told
 from starter.seen import Seen
 
@@ -45,7 +46,7 @@ async def send(client: Client, workflow: str, message: Message, said: BaseModel,
         return await asyncio.wait_for(
             handle.execute_update(
                 message.value,
-                said,
+                said.model_dump(mode="json", exclude_defaults=True),  # an older worker refuses fields it does not know
                 id=once or f"{message.value}-{uuid.uuid4()}",
                 result_type=Ack,
                 rpc_timeout=timedelta(seconds=ANSWER_WITHIN),

@@ -3,8 +3,10 @@
 import unicodedata
 from datetime import datetime, timedelta
 
-from contracts.migration import Approve, Decision, MigrateVmRequest, MigrationState
+from contracts.messages import Approve
+from contracts.migration import Decision, MigrationState
 from contracts.names import Phase
+from contracts.request import MigrateVmRequest
 
 ACCEPTS_YES = frozenset({Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL})
 

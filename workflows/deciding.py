@@ -5,7 +5,8 @@ import json
 from datetime import datetime
 
 from contracts.errors import FerryError
-from contracts.migration import Approve, Decision, MigrationState, Reject, Retry, Rollback, SetLimits
+from contracts.messages import Approve, Reject, Retry, Rollback, SetLimits
+from contracts.migration import Decision, MigrationState
 from contracts.names import ACCEPTED_IN, Message
 from contracts.sizes import spoken_size
 from contracts.steps import Preflight

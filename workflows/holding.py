@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from contracts.durations import spoken
-from contracts.migration import MigrateVmRequest, MigrationState
+from contracts.migration import MigrationState
+from contracts.request import MigrateVmRequest
 from workflows.approving import longest_downtime
 from workflows.timing import OVERRUN
 

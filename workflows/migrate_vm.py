@@ -12,23 +12,12 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ValidationError
 
     from contracts.errors import FerryError
-    from contracts.migration import (
-        Ack,
-        Approve,
-        Decision,
-        HeardSignal,
-        MigrateVmInput,
-        Reject,
-        Report,
-        Retry,
-        Rollback,
-        SetLimits,
-        Status,
-        Steer,
-    )
+    from contracts.messages import Ack, Approve, Reject, Retry, Rollback, SetLimits, Steer
+    from contracts.migration import Decision, HeardSignal, MigrateVmInput
     from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
     from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
+    from contracts.told import Report, Status
     from workflows.deciding import nobody, refusal
     from workflows.holding import HOLDS
     from workflows.story import GoOn, Story

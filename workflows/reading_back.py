@@ -12,26 +12,26 @@ with workflow.unsafe.imports_passed_through():
     from workflows.timing import REPAIRS
 
 if TYPE_CHECKING:
+    from workflows.awaiting import Awaiting
     from workflows.story import Story
-    from workflows.syncing import Syncing
 
 
 class ReadingBack:
     """Most of the proof *target = what was sent*, between two passes."""
 
-    def __init__(self, story: "Story", syncing: "Syncing") -> None:
-        self._story, self._syncing = story, syncing
+    def __init__(self, story: "Story", awaiting: "Awaiting") -> None:
+        self._story, self._awaiting = story, awaiting
 
     async def between(self) -> None:
         """Read all disks back now, if that is of use, while nothing else goes on.
 
         It gives way to whatever somebody wants; then it is made after a later pass, or after the start.
         """
-        story, syncing = self._story, self._syncing
+        story, awaiting = self._story, self._awaiting
         state = story.state
         last = state.passes[-1:]
         due = story.preflight.warm and state.was_on and not state.proofs_between and bool(last) and last[0].complete
-        if not due or story.predict().proof == "whole" or syncing.wanted() or state.paused:
+        if not due or story.predict().proof == "whole" or awaiting.wanted() or state.paused:
             return
         if not workflow.patched("read-back-between"):
             return
@@ -53,7 +53,7 @@ class ReadingBack:
             for disk in story.shell.disks
         ]  # fmt: skip
         await workflow.wait_condition(
-            lambda: all(handle.done() for handle in handles) or syncing.wanted() or story.state.paused
+            lambda: all(handle.done() for handle in handles) or awaiting.wanted() or story.state.paused
         )
         for handle in handles:
             if not handle.done():
@@ -68,9 +68,9 @@ class ReadingBack:
         if not different:
             if not all(proof.made for proof in proofs):
                 with contextlib.suppress(StepFailed):  # else on the way back, or when it leaves
-                    await story.drop_bases()
+                    await story.going_back.drop_bases()
             story.set(proofs_between=tuple(proofs))
-            syncing.foresee()
+            awaiting.foresee()
             return
         story.set(repaired=(*state.repaired, *different), sync_requested=True)  # the next pass sends it again
         if len(story.state.repaired) > REPAIRS * len(handles):
@@ -90,15 +90,15 @@ class ReadingBack:
         if not workflow.patched("read-back-base"):
             return ""
         if all(each.step is not UndoStep.DROP_BASES for each in story.state.undo):  # else an earlier reading was cut
-            story.will_undo(UndoStep.DROP_BASES)
+            story.going_back.will_undo(UndoStep.DROP_BASES)
         said = ShellRef(errand=story.errand, vm=story.shell.vm)
         try:
             taken = await story.hear(order("take_bases", said, BaseReport, summary="snapshots to be read back"))
         except StepFailed:
             with contextlib.suppress(StepFailed):
-                await story.drop_bases()
+                await story.going_back.drop_bases()
             raise
         story.set(bases=taken.vdis)
         if not taken.vdis:
-            story.forget_undo(UndoStep.DROP_BASES)
+            story.going_back.forget_undo(UndoStep.DROP_BASES)
         return taken.reason

@@ -14,9 +14,10 @@ from temporalio.workflow import ActivityHandle
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
-    from contracts.migration import Decision, PassSummary, Report
+    from contracts.migration import Decision, PassSummary
     from contracts.names import Message, Phase
     from contracts.record import AppendRecord, RecordState, Said, appended, following, report_digest, told_of
+    from contracts.told import Report
     from workflows.deciding import approval_facts
     from workflows.stepping import CALLED_OFF, StepFailed, failure_of, heard, order
     from workflows.telling import open_codes

@@ -9,10 +9,10 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from contracts.after import RemoveOrder, Retired
-    from contracts.migration import Report
     from contracts.names import RETIRE_VM
     from contracts.retirement import RetireReport, RetireRequest
     from contracts.steps import Errand, SourceOrder
+    from contracts.told import Report
     from workflows.in_any_case import in_any_case
     from workflows.retiring import retire_order
     from workflows.stepping import StepFailed, heard, order

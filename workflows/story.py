@@ -1,7 +1,7 @@
 """The story of one migration, in the order in which an operator would tell it.
 
-What a chapter does is in :mod:`workflows.syncing` (passes) and :mod:`workflows.cutting_over` (cutover, start,
-proofs, rollback); the state that all of them change is one contract, so that continue-as-new is one line.
+What a chapter does is in a module of its own; the state that all of them change is one contract, so that
+continue-as-new is one line.
 """
 
 import asyncio
@@ -15,31 +15,23 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.machine import Power
-    from contracts.migration import Approve, Decision, MigrateVmInput, MigrationState, Report, Retry, Undo, UndoStep
+    from contracts.messages import Approve, Retry
+    from contracts.migration import Decision, MigrateVmInput, MigrationState
     from contracts.names import Attribute, Phase
-    from contracts.steps import (
-        VHD_MOST,
-        Errand,
-        FenceJournal,
-        Preflight,
-        PreflightOrder,
-        RemovedShell,
-        Shell,
-        ShellOrder,
-        SourceOrder,
-        UnfenceOrder,
-    )
-    from workflows.approved import take_approved_steps
+    from contracts.steps import VHD_MOST, Errand, Preflight, Shell, ShellRef
+    from contracts.told import Report
     from workflows.approving import expired, longest_downtime, with_yes
     from workflows.cutting_over import CuttingOver
     from workflows.deadlines import CalledBack, Deadlines
-    from workflows.deciding import approval_facts, ticket_of
+    from workflows.finishing import Finishing
+    from workflows.going_back import GoingBack
     from workflows.prediction import Prediction, after_the_start, predict
+    from workflows.preparing import Preparing
+    from workflows.proving import Proving
     from workflows.recording import Recording
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
-    from workflows.telling import details_of, open_codes, report_of, status_of
+    from workflows.telling import details_of, report_of, status_of
     from workflows.test_copying import TestCopying
 
 Result = TypeVar("Result")
@@ -79,15 +71,18 @@ class Story:
         self.record = Recording(self)
         self.called_back: CalledBack | None = None
         self.deadlines = Deadlines(self)
+        self.going_back = GoingBack(self)
         self.syncing = Syncing(self)
-        self._cutting_over = CuttingOver(self)
+        proving = Proving(self)
+        self._cutting_over = CuttingOver(self, proving)
+        self._finishing = Finishing(self, proving)
 
     async def told(self) -> Report | GoOn:
         """The whole story."""
         self.record.begin()
         try:
             if self.state.errand is None:
-                await self._prepare()
+                await Preparing(self).prepared()
             if self.request.test_copy:
                 await TestCopying(self).made()
                 return await self._over("test-copy", Phase.TEST_COPY)
@@ -96,114 +91,14 @@ class Story:
                     return GoOn()
                 if await self._cutting_over.cut_over():
                     break
-            await self._cutting_over.prove_and_finish()
+            await self._finishing.finished()
         except Ended as end:
             return await self._end_early(end)
         except StepFailed as failure:
             if self.state.started_at is None:  # after the start nothing is undone by itself (SAFETY 17)
-                await self.undo_down_to(0)
+                await self.going_back.undo_down_to(0)
             return await self._fail(failure)
         return await self._over("done", Phase.DONE)
-
-    # -- preflight and shell
-
-    async def _prepare(self) -> None:
-        info = workflow.info()
-        request = self.request
-        adopted = request.adopt
-        errand = Errand(
-            migration=adopted.migration if adopted else info.first_execution_run_id,
-            workflow=info.workflow_id,
-            source=request.source,
-            target=request.target,
-            vm=request.vm,
-        )
-        self.set(errand=errand)
-        if adopted:
-            # Whatever a step of the ended run still has in its hands is refused (SAFETY 14).
-            self.set(epoch=adopted.epoch + 1, pass_no=adopted.pass_no)
-            self.set(distrust="nobody watched the source since the migration ended")
-        self.enter(Phase.PREFLIGHT)
-        found = await self._look(errand)
-        machine = found.machine
-        errand = errand.model_copy(update={"machine_id": machine.machine_id, "store_id": found.store_id})
-        errand = errand.model_copy(update={"read_only": machine.read_only})
-        self.set(errand=errand, preflight=found, was_on=machine.power is Power.ON)
-        self._stop_at_blockers(found)
-        if adopted:
-            errand = self._adopt(errand, found, adopted.store_id)
-        self.enter(Phase.SHELL)
-        self.will_undo(UndoStep.RELEASE_SOURCE)
-        claim = SourceOrder(errand=errand, epoch=self.state.epoch)
-        await self.step("claim_source", claim, type(None), summary="owner mark on the source")
-        if request.approved_steps:
-            await take_approved_steps(self, found)
-            found = await self._look(errand)  # what was changed is not what shall be approved
-            machine = found.machine
-            self.set(preflight=found)
-            self._stop_at_blockers(found)
-        self.will_undo(UndoStep.REMOVE_SHELL)
-        shell = await self.step(
-            "make_shell",
-            ShellOrder(
-                errand=errand,
-                machine=machine,
-                sr_uuid=found.sr_uuid,
-                networks=found.networks,
-                template=found.template,
-                test_copy=request.test_copy,
-                epoch=self.state.epoch,
-            ),
-            Shell,
-            summary=f"shell on {found.pool}",
-        )
-        missing = {disk.disk_id for disk in machine.disks} ^ {disk.disk_id for disk in shell.disks}
-        if missing:
-            raise StepFailed("xapi.shell_broken", f"not every disk has its VDI: {', '.join(sorted(missing))}")
-        self.set(shell=shell)
-        if found.warm:
-            self.will_undo(UndoStep.CHANGE_TRACKING_OFF)
-            was_off = await self.step(
-                "change_tracking_on", SourceOrder(errand=errand), bool, summary="change tracking on"
-            )
-            self.set(switched_tracking_on=was_off)
-
-    def _adopt(self, errand: Errand, found: Preflight, store_id: str) -> Errand:
-        """An ended migration's VDIs and journals: only when it let go of its VM, and where its store is.
-
-        Raises:
-            StepFailed: ``vm.already_migrating`` when the VM bears a mark, be it this migration's: it has not ended.
-        """
-        if found.machine.owner is not None:
-            raise StepFailed(
-                "vm.already_migrating", f"{found.machine.name} bears the mark of {found.machine.owner.workflow}"
-            )
-        errand = errand.model_copy(update={"store_id": store_id})  # another store is refused (SAFETY 6)
-        self.set(errand=errand)
-        return errand
-
-    async def _look(self, errand: Errand) -> Preflight:
-        request = self.request
-        said = PreflightOrder(
-            errand=errand,
-            sr=request.sr,
-            networks=request.networks,
-            overrides=request.overrides,
-            vmware_tools=request.vmware_tools,
-            approved_steps=tuple(request.approved_steps),
-            segment_bytes=request.segment_bytes,
-            bandwidth=request.bandwidth,
-        )
-        return await self.step("preflight", said, Preflight, summary=f"preflight of {request.vm}")
-
-    def _stop_at_blockers(self, found: Preflight) -> None:
-        """The ticket of what was found, or the end. Raises ``StepFailed``."""
-        blockers = [check for check in found.checks if check.severity == "blocker"]
-        if blockers:
-            if len(blockers) == 1:
-                raise StepFailed(blockers[0].code, blockers[0].message)
-            raise StepFailed("preflight.blocked", "; ".join(f"{check.code}: {check.message}" for check in blockers))
-        self.set(approval_ticket=ticket_of(approval_facts(found, open_codes(self.state))))
 
     # -- what all chapters use
 
@@ -239,6 +134,12 @@ class Story:
         """The VM on the target."""
         assert self.state.shell is not None
         return self.state.shell
+
+    @property
+    def ref(self) -> ShellRef:
+        """The same, as the steps are told of it."""
+        disks = tuple(disk.disk_id for disk in self.shell.disks)
+        return ShellRef(errand=self.errand, vm=self.shell.vm, epoch=self.state.epoch, disk_ids=disks)
 
     @property
     def preflight(self) -> Preflight:
@@ -406,81 +307,6 @@ class Story:
             except StepFailed as failure:
                 await self.park(failure, may_stop=False)
 
-    # -- the way back
-
-    def will_undo(self, step: UndoStep, argument: str = "") -> None:
-        """Register a way back before the deed (SAFETY 20)."""
-        self.set(undo=(*self.state.undo, Undo(step=step, argument=argument)))
-
-    def forget_undo(self, step: UndoStep) -> None:
-        """There is nothing to go back from any more."""
-        self.set(undo=tuple(each for each in self.state.undo if each.step is not step))
-
-    async def drop_bases(self) -> None:
-        """The snapshots that were taken to be read back are of no more use.
-
-        Raises:
-            StepFailed: they stay, and the way back with them.
-            Ended: somebody cancelled.
-        """
-        if all(each.step is not UndoStep.DROP_BASES for each in self.state.undo):
-            return
-        await self.hear(order("drop_bases", SourceOrder(errand=self.errand), type(None)))
-        self.set(bases={})
-        self.forget_undo(UndoStep.DROP_BASES)
-
-    async def undo_down_to(self, depth: int) -> None:
-        """Go back, the latest first, until that many ways back are left. Each is tried until it is done."""
-        while len(self.state.undo) > depth:
-            undo = self.state.undo[-1]
-            try:
-                await self._undo(undo)
-            except StepFailed as failure:
-                await self.park(failure, may_stop=False)
-                continue
-            self.set(undo=self.state.undo[:-1])
-
-    async def _undo(self, undo: Undo) -> None:
-        said = SourceOrder(errand=self.errand, epoch=self.state.epoch)
-        match undo.step:
-            case UndoStep.RELEASE_SOURCE:
-                await heard(order("release_source", said, type(None)))
-            case UndoStep.REMOVE_SHELL:
-                removed = await heard(order("remove_shell", said, RemovedShell))
-                self.set(kept_vdis=removed.kept_vdis)
-            case UndoStep.CHANGE_TRACKING_OFF:
-                # An attempt to switch it on may have died half-way: the source itself knows whether it was we.
-                await heard(order("change_tracking_off", said, type(None)))
-            case UndoStep.THAW:
-                await heard(order("thaw", said, type(None)))
-            case UndoStep.POWER_ON_SOURCE:
-                if self.state.started_at is None:
-                    # A power-off that a stopped worker still has in its hands is refused from here on (SAFETY 14).
-                    self.set(epoch=self.state.epoch + 1)
-                    said = said.model_copy(update={"epoch": self.state.epoch})
-                    await heard(order("raise_source_epoch", said, type(None)))
-                await heard(order("power_on_source", said, type(None)))
-                self.set(powered_off_at=None)
-            case UndoStep.UNFENCE_SOURCE:
-                journal = self.state.fence or FenceJournal()
-                unfence = UnfenceOrder(errand=self.errand, journal=journal, epoch=self.state.epoch)
-                await heard(order("unfence_source", unfence, type(None)))
-                self.set(fence=None)
-            case UndoStep.UNDO_OVERRIDES:
-                back = UnfenceOrder(
-                    errand=self.errand, journal=FenceJournal(), epoch=self.state.epoch, part="overrides"
-                )
-                await heard(order("unfence_source", back, type(None), summary="overrides of HA, DRS, auto-start"))
-                self.set(overrides=None)
-            case UndoStep.DROP_BASES:
-                await heard(order("drop_bases", said, type(None)))
-                self.set(bases={})
-            case UndoStep.DROP_TEST:
-                await heard(order("drop_test", self.syncing.testing.order_of(self.state.tests), type(None)))
-                self.set(test_boot=None)
-            case UndoStep.BLOCK_TARGET:
-                await self._cutting_over.block_target()
-
     # -- endings
 
     def carried(self) -> MigrateVmInput:
@@ -491,14 +317,14 @@ class Story:
     async def _end_early(self, end: Ended) -> Report:
         if end.outcome is Phase.ROLLED_BACK:
             if self.state.started_at is not None:
-                await self._cutting_over.stop_target()
-            await self.undo_down_to(0)
+                await self.going_back.stop_target()
+            await self.going_back.undo_down_to(0)
             return await self._over("rolled-back", Phase.ROLLED_BACK, end.code, "somebody rolled it back")
         if self.state.started_at is None:
-            await self.undo_down_to(0)
+            await self.going_back.undo_down_to(0)
             await self._over("cancelled", Phase.CANCELLED, end.code, "somebody cancelled it; the source is as it was")
         else:
-            await self._cutting_over.leave()
+            await self._finishing.leave()
             message = "somebody cancelled it after the target was started"
             await self._over("cancelled", Phase.CANCELLED, end.code, message)
         raise asyncio.CancelledError

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from contracts.error_catalogue import entry
-from contracts.migration import DiskReport, MigrateVmInput, MigrationState, Report, Status
+from contracts.migration import MigrateVmInput, MigrationState
 from contracts.names import GOOD_ENDS, Phase
 from contracts.sizes import spoken_size
 from contracts.steps import ProofPart, ProofReport
+from contracts.told import DiskReport, Report, Status
 from workflows.deciding import approval_facts
 from workflows.holding import windows_of
 

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.after import SmokeOrder, SmokeReport
     from contracts.machine import Power
     from contracts.migration import UndoStep
-    from contracts.test_boot import TestBootReport, TestMade, TestOrder
+    from contracts.test_boot import TEST_SUFFIX, TestBootReport, TestMade, TestOrder
     from workflows.stepping import StepFailed, order
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class TestBooting:
         number = story.state.tests + 1
         story.set(tests=number)
         depth = len(story.state.undo)
-        story.will_undo(UndoStep.DROP_TEST)
+        story.going_back.will_undo(UndoStep.DROP_TEST)
         vitals, outcome, message = None, "failed", ""
         try:
             report = await self._watched(self.order_of(number))
@@ -56,7 +56,7 @@ class TestBooting:
                 outcome, message = "stopped", "; ".join(report.missing)
             else:
                 outcome = "tools-answer" if vitals.tools else "runs"
-        await story.undo_down_to(depth)
+        await story.going_back.undo_down_to(depth)
         told = TestBootReport(
             at=workflow.now(), who=asked.who, note=asked.note, outcome=outcome, message=message, vitals=vitals,
             passes=len(story.state.passes),
@@ -78,5 +78,5 @@ class TestBooting:
     def order_of(self, number: int) -> TestOrder:
         """Its name says what it is, in XO too."""
         story = self._story
-        name = f"{story.preflight.machine.name} (ferry test)"
+        name = f"{story.preflight.machine.name}{TEST_SUFFIX}"
         return TestOrder(errand=story.errand, shell=story.shell, name=name, number=number)

@@ -10,7 +10,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contracts.names import Phase
-    from contracts.steps import ProofOrder, ProofReport, ShellRef, SourceOrder
+    from contracts.steps import ProofOrder, ProofReport
+    from workflows.finishing import let_go
     from workflows.stepping import StepFailed
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ class TestCopying:
         """
         story = self._story
         story.enter(Phase.INITIAL_SYNC)
-        await story.syncing.copy_whole(final=not story.state.was_on)  # one that is off needs no snapshot
+        await story.syncing.until_complete(final=not story.state.was_on)  # one that is off needs no snapshot
         story.set(initial_done=True)
         await self._prove()
-        ref = self._ref()
+        ref = story.ref
         # The store says so first: what may run from here on is never filled up by a delta (SAFETY 18).
         await story.step("diverge_target", ref, _STORED, summary="it parts from the source here")
         await story.step("unblock_target", ref, _STORED)
@@ -61,19 +62,10 @@ class TestCopying:
     async def _leave(self) -> None:
         """Nothing of ours stays on the source, and no claim on it."""
         story = self._story
-        said = SourceOrder(errand=story.errand)
-        if story.state.switched_tracking_on:
-            await story.insist("change_tracking_off", said, _STORED)
-        await story.insist("finish_target", self._ref(), _STORED)
-        await story.insist("release_source", said, _STORED)
+        await let_go(story)
         notes = ["a test copy: the source was not stopped, and what it wrote since is not in it"]
         notes += [
             f"card {nic.index} ({nic.mac} on {nic.network!r}) was left out: add it on a network without the source only"
             for nic in story.preflight.machine.nics
         ]
         story.set(undo=(), notes=tuple(notes))
-
-    def _ref(self) -> ShellRef:
-        story = self._story
-        disks = tuple(disk.disk_id for disk in story.shell.disks)
-        return ShellRef(errand=story.errand, vm=story.shell.vm, epoch=story.state.epoch, disk_ids=disks)

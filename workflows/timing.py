@@ -73,6 +73,7 @@ TIMINGS: dict[str, Timing] = {
     "take_bases": Timing(timedelta(hours=1)),
     "drop_bases": Timing(timedelta(hours=1)),
     "diverge_target": _LOOK,
+    "undiverge_target": _LOOK,
     "unblock_target": _LOOK,
     "block_target": _LOOK,
     "start_target": Timing(timedelta(hours=1)),

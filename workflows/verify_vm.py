@@ -9,7 +9,6 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from contracts.migration import Report
     from contracts.names import VERIFY_VM
     from contracts.steps import (
         BothProofs,
@@ -23,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         SnapshotReport,
         SourceOrder,
     )
+    from contracts.told import Report
     from contracts.verification import VerifyReport, VerifyRequest
     from workflows.in_any_case import in_any_case
     from workflows.stepping import StepFailed, heard, order

@@ -10,10 +10,9 @@ from pyVmomi import vim, vmodl
 
 from contracts.assessment import Named, Unread
 from contracts.errors import FerryError
-from contracts.machine import Machine
+from contracts.machine import LOST, Machine
 from platforms.vsphere import details, inventory, licence, place
 from platforms.vsphere.faults import translated
-from platforms.vsphere.located import LOST
 from platforms.vsphere.properties import PAGE, VM, pc, read_all
 from platforms.vsphere.session import Session
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pyVmomi import vim
 
-from checks.privileges import ROOT, STORE, VM
+from checks.privileges import CLUSTER, HOST, ROOT, STORE, VM
 from contracts.errors import FerryError
 from contracts.facts import Datastore, Dialled, EsxiHost, Lacking
 from contracts.machine import Machine
@@ -64,7 +64,7 @@ def facts(session: Session, machine: Machine) -> SourceFacts:
     refs = list({ref._moId: ref for ref in ([runs_on] if runs_on is not None else []) + mounting}.values())[:MOST_HOSTS]
     return SourceFacts(
         product=about.fullName,
-        lacking=told("privileges", lambda: _lacking(session, [vm], [ref for ref, _ in stores or []])),
+        lacking=told("privileges", lambda: _lacking(session, [vm], [ref for ref, _ in stores or []], runs_on)),
         hosts=told("hosts", lambda: hosts_of(session, refs, runs_on)),
         datastores=None if stores is None else _datastores(session, machine, [each for _, each in stores]),
         clock_skew=told("clock", lambda: clock_skew(session)),
@@ -106,9 +106,13 @@ def _mounted(session: Session, datastore: str) -> ExportSeen | None:
     return all_at_once({0: lambda: seen_at_all(session.config.nfs, datastore)}, _SILENT, _EXPORT_SECONDS)[0]
 
 
-def _lacking(session: Session, vms: list[Any], stores: list[Any]) -> tuple[Lacking, ...]:
+def _lacking(session: Session, vms: list[Any], stores: list[Any], host: Any = None) -> tuple[Lacking, ...]:
     root = session.call("ask what it is", lambda instance: instance.RetrieveContent().rootFolder)
-    return lacking(session, {VM: vms, STORE: stores, ROOT: [root]})
+    refs = {VM: vms, STORE: stores, ROOT: [root]}
+    if host is not None:  # what switches machines on: a cluster, or a host that is in none
+        parent = read_one(session, host, ["parent"], "see what its host is in").get("parent")
+        refs |= {CLUSTER: [parent]} if isinstance(parent, vim.ClusterComputeResource) else {HOST: [host]}
+    return lacking(session, refs)
 
 
 def clock_skew(session: Session) -> float:

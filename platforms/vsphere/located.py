@@ -6,12 +6,10 @@ from typing import Any
 from pyVmomi import vim
 
 from contracts.errors import FerryError
+from contracts.machine import LOST
 from platforms.vsphere.inventory import PATHS
 from platforms.vsphere.properties import VM, read_all, read_one
 from platforms.vsphere.session import Session
-
-LOST = ("orphaned", "invalid", "inaccessible")
-"""``runtime.connectionState`` of what does not come back by itself; ``disconnected`` does, with its host."""
 
 
 @dataclass(frozen=True)

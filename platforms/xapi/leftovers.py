@@ -6,7 +6,7 @@ from contracts.errors import FerryError
 from contracts.leftovers import Found, state_of
 from contracts.names import SOURCE_MACHINE_KEY, OwnerKey
 from contracts.steps import Errand
-from platforms.xapi import bases, dom0, tasks
+from platforms.xapi import bases, dom0, left_tests, tasks
 from platforms.xapi.checksum import unended
 from platforms.xapi.connection import Connection
 from platforms.xapi.faults import XapiFailure
@@ -26,6 +26,7 @@ class _Pool:
         self.vdis: Records = api.call("VDI.get_all_records")
         self.vbds: Records = api.call("VBD.get_all_records")
         self.tasks: Records = api.call("task.get_all_records")
+        self.networks: Records = api.call("network.get_all_records")
 
     def users_of(self, vdi: str) -> list[Record]:
         """The VMs that a VDI is in; dom0 is none."""
@@ -80,6 +81,8 @@ def leftovers(api: Connection, system: str) -> list[Found]:
             )
             add("task", record, removal, "task", migration=migration, since=_time(record["created"]))
     for vm in pool.vms.values():
+        if left_tests.is_test_vm(vm):
+            _add_test(add, left_tests.TEST_VM, vm)
         if not _migration(vm) or vm["is_control_domain"]:
             continue
         if vm["is_a_snapshot"]:
@@ -93,7 +96,16 @@ def leftovers(api: Connection, system: str) -> list[Found]:
     for ref, vdi in pool.vdis.items():
         if _migration(vdi):
             _add_vdi(add, pool, ref, vdi)
+    for network in pool.networks.values():
+        if left_tests.owner_of(network):
+            _add_test(add, left_tests.TEST_NETWORK, network)
     return found
+
+
+def _add_test(add: Any, kind: str, record: Record, **more: Any) -> None:
+    migration = left_tests.owner_of(record) or _migration(record)
+    removal = left_tests.REMOVALS[kind]
+    add(kind, record, removal, left_tests.facts_of(kind, record), migration=migration, **more)
 
 
 def _add_snapshot(add: Any, pool: _Pool, snapshot: Record) -> None:
@@ -126,6 +138,9 @@ def _add_vdi(add: Any, pool: _Pool, ref: str, vdi: Record) -> None:
         if BASE_KEY in config and not users:
             removal = "removes the snapshot, which was taken to be read back"
             add("base", vdi, removal, vdi["snapshot_of"], since=_time(vdi["snapshot_time"]), **used)
+        return
+    if left_tests.is_test_clone(vdi, users):
+        _add_test(add, left_tests.TEST_CLONE, vdi, **used)
         return
     if any(not _is_shell(vm) for vm in users):
         return  # somebody uses it
@@ -187,6 +202,8 @@ def remove(api: Connection, found: Found) -> None:
                 remove_snapshot(api, snapshot, api.call("VM.get_record", snapshot))
         case "vdi" | "vdi-data":
             _remove_vdi(api, found)
+        case left_tests.TEST_VM | left_tests.TEST_CLONE | left_tests.TEST_NETWORK:
+            _remove_test(api, found)
         case _:
             raise FerryError("internal", f"nothing removes a {found.kind}")
 
@@ -197,6 +214,13 @@ def _remove_task(api: Connection, found: Found) -> None:
     ref = tasks.ref_of(api, found.subject)
     if ref is not None:
         tasks.discard(api, ref)
+
+
+def _remove_test(api: Connection, found: Found) -> None:
+    kind = {left_tests.TEST_VM: "VM", left_tests.TEST_CLONE: "VDI", left_tests.TEST_NETWORK: "network"}[found.kind]
+    ref = _ref(api, kind, found.subject)
+    if ref is not None and not left_tests.remove(api, found, ref):
+        raise FerryError("gc.changed", f"{found.name} is in use, or is another's now")
 
 
 def _remove_vdi(api: Connection, found: Found) -> None:

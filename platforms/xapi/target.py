@@ -21,6 +21,7 @@ from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, other_owner, vm_ref
 from platforms.xapi.move_disk import move_disks
 from platforms.xapi.nbd_ranges import VdiRanges, open_ranges
+from platforms.xapi.never_ran import why_it_may_have_run
 from platforms.xapi.read_back import VdiReadBack
 from platforms.xapi.shell import make_shell, remove_shell
 from platforms.xapi.snapshots import find_snapshot, our_snapshots, snapshot_shell
@@ -90,6 +91,10 @@ class XapiTarget:
     def block(self, vm: str) -> None:
         """Forbid the start again."""
         power.block(self._api, vm_ref(self._api, vm), blueprint.GOING_BACK)
+
+    def why_it_may_have_run(self, vm: str, mark: OwnerMark) -> str:
+        """Empty where it is certain that it never ran."""
+        return why_it_may_have_run(self._api, vm, mark)
 
     def start(self, vm: str, mark: OwnerMark) -> None:
         """The point of no automatic return (SAFETY 17)."""

@@ -83,7 +83,7 @@ def drop_test(api: Connection, order: TestOrder) -> None:
             vanish(api, "VBD.destroy", vbd)
         vanish(api, "VM.destroy", vm)
     for vdi, record in _clones(api, order.errand).items():
-        if _is_clone(record):
+        if is_clone(record):
             vanish(api, "VDI.destroy", vdi)
         else:
             api.call("VDI.remove_from_other_config", vdi, TEST_KEY)
@@ -149,7 +149,7 @@ def test_record(order: TestOrder, shell: Record) -> dict[str, Any]:
 
 def _clone(api: Connection, order: TestOrder, uuid: str) -> str:
     for known, record in _clones(api, order.errand).items():
-        if _is_clone(record) and record["other_config"][TEST_KEY] == uuid:
+        if is_clone(record) and record["other_config"][TEST_KEY] == uuid:
             return known
     original = vdi_ref(api, uuid)
     put(api, "VDI", original, TEST_KEY, uuid)
@@ -198,7 +198,8 @@ def _clones(api: Connection, errand: Errand) -> dict[str, Record]:
     }
 
 
-def _is_clone(record: Record) -> bool:
+def is_clone(record: Record) -> bool:
+    """Of a VDI that bears :data:`TEST_KEY`."""
     return bool(record["other_config"][TEST_KEY] != record["uuid"] and not record["is_a_snapshot"])
 
 

@@ -21,6 +21,8 @@ ALL = (
     "VirtualMachine.Provisioning.DiskRandomRead", "VirtualMachine.Provisioning.GetVmFiles",
     "VirtualMachine.Provisioning.MarkAsTemplate", "VirtualMachine.Provisioning.MarkAsVM",
     "VirtualMachine.Interact.PowerOn", "VirtualMachine.Interact.PowerOff", "VApp.Export", "Datastore.Browse",
+    "VirtualMachine.Config.Annotation", "VirtualMachine.Inventory.Delete", "VirtualMachine.Interact.SetCDMedia",
+    "Host.Inventory.EditCluster", "Host.Config.AutoStart",
     "Datastore.FileManagement", "Global.DisableMethods", "Global.EnableMethods",
 )  # fmt: skip
 """A role that has all that the lab enforces; a real one has hundreds."""

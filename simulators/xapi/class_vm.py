@@ -26,6 +26,9 @@ def create(pool: "Pool", session: str, given: dict[str, Any]) -> str:
     values["other_config"].setdefault("mac_seed", str(uuid.uuid4()))
     if values.get("domain_type", "unspecified") == "unspecified" and values["HVM_boot_policy"]:
         values["domain_type"] = "hvm"
+    # A VM has metrics from the first, of one that never started (xapi_vm.ml ``create``).
+    values["metrics"] = pool.db.add("VM_metrics", start_time=datetime.fromtimestamp(0, UTC))
+    values["last_boot_CPU_flags"] = {}
     return pool.db.add("VM", **values)
 
 

@@ -24,6 +24,8 @@ def boot(pool: "Pool", vm: str) -> None:
     record = pool.db.get("VM", vm)
     if not pool.db.has("VM_metrics", record["metrics"]):
         record["metrics"] = pool.db.add("VM_metrics", start_time=datetime.fromtimestamp(0, UTC))
+    # Told at each start, and kept when it halts (cpuid_helpers.ml ``reset_cpu_flags``).
+    record["last_boot_CPU_flags"] = {"vendor": "GenuineIntel", "features": "1fc9cbf5-f6b82203"}
     metrics = pool.db.get("VM_metrics", record["metrics"])
     now = datetime.now(UTC).replace(microsecond=0)
     # No machine boots twice in one second, though the lab's may.

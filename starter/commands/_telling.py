@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from temporalio.client import Client
 
-    from contracts.migration import Ack
+    from contracts.messages import Ack
     from starter.settings import Settings
 
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.errors import FerryError
 from contracts.names import Message
 from starter.commands._telling import tell_workflow
 from starter.options import Config, Note, OutputAs, Source, Vm, Who
@@ -30,7 +29,7 @@ def reject(
     Example:
       ferry reject web01 --note "month-end closing"
     """
-    from contracts.migration import Reject
+    from contracts.messages import Reject
     from starter.sending import speaker
 
     said = Reject(who=speaker(who), note=note)
@@ -66,18 +65,12 @@ def retry(
     One that has failed, or was cancelled or rolled back before its target ran, goes on with --from initial-sync in
     a new run: on the disks that it left on the target, of which only what differs is sent.
     """
-    from pydantic import ValidationError
-
-    from contracts.migration import Retry
+    from contracts.messages import Retry
     from starter.dialling import dial
-    from starter.failures import fields_told
     from starter.retrying import retry as retried
     from starter.sending import speaker
 
-    try:
-        said = Retry.model_validate({"who": speaker(who), "note": note, "accept": accept, "from_phase": from_phase})
-    except ValidationError as error:
-        raise FerryError("request.invalid", fields_told(error)) from None
+    said = Retry.model_validate({"who": speaker(who), "note": note, "accept": accept, "from_phase": from_phase})
 
     async def work(client: "Client", settings: "Settings") -> str:
         from starter.finding import workflow_of

@@ -11,7 +11,7 @@ from starter.output import Output, put, say, talk_console
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from contracts.migration import Ack
+    from contracts.messages import Ack
     from starter.settings import Settings
 
 

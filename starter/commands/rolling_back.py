@@ -9,7 +9,8 @@ from starter.output import Output, put, say
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from contracts.migration import Ack, Status
+    from contracts.messages import Ack
+    from contracts.told import Status
     from starter.settings import Settings
 
 

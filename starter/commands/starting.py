@@ -13,7 +13,7 @@ from starter.output import Output, put, say, warn
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from contracts.migration import MigrateVmRequest
+    from contracts.request import MigrateVmRequest
 
 
 class Approval(StrEnum):

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from contracts.errors import FerryError
 from contracts.names import Message
 from starter.commands._telling import tell_workflow
 from starter.options import Config, Note, OutputAs, Source, Vm, Who
@@ -25,7 +24,7 @@ def pause(
     Example:
       ferry pause web01 --note "backup window"
     """
-    from contracts.migration import Steer
+    from contracts.messages import Steer
     from starter.sending import speaker
 
     said = Steer(who=speaker(who), note=note)
@@ -46,7 +45,7 @@ def resume(
     Example:
       ferry resume web01
     """
-    from contracts.migration import Steer
+    from contracts.messages import Steer
     from starter.sending import speaker
 
     said = Steer(who=speaker(who), note=note)
@@ -67,7 +66,7 @@ def sync_now(
     Example:
       ferry sync-now web01
     """
-    from contracts.migration import Steer
+    from contracts.messages import Steer
     from starter.sending import speaker
 
     said = Steer(who=speaker(who), note=note)
@@ -100,13 +99,9 @@ def limit(
 
     The clock is the worker's. The limit also holds in the cutover: a slow final pass is a long downtime.
     """
-    from contracts.migration import SetLimits
+    from contracts.messages import SetLimits
     from starter.sending import speaker
 
-    try:
-        windows = [] if window == ["off"] else window
-        said = SetLimits.model_validate({"who": speaker(who), "bandwidth": bandwidth, "windows": windows})
-    except ValueError as error:
-        told = str(error).splitlines()[2].strip().removeprefix("Value error, ").partition(" [type=")[0]
-        raise FerryError("request.invalid", told) from None
+    windows = [] if window == ["off"] else window
+    said = SetLimits.model_validate({"who": speaker(who), "bandwidth": bandwidth, "windows": windows})
     tell_workflow(Message.SET_LIMITS, said, vm=vm, source=source, config=config, output=output)

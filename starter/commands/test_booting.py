@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.errors import ExitCode, FerryError
+from contracts.errors import ExitCode
 from starter.options import Config, Note, OutputAs, Source, Vm, Who
 from starter.output import Output, put, say
 
@@ -43,19 +43,13 @@ def boot_test(
     The source is not touched, and goes on running. The next delta pass waits until it is over; what comes of it is in
     `ferry status`. Exit codes: 0 it runs, 7 it stopped or could not be tested. Ctrl-C ends only the waiting.
     """
-    from pydantic import ValidationError
-
     from contracts.test_boot import TestBoot
     from starter.dialling import dial
-    from starter.failures import fields_told
     from starter.finding import workflow_of
     from starter.sending import speaker
     from starter.test_booting import boot
 
-    try:
-        said = TestBoot.model_validate({"who": speaker(who), "note": note, "within": within})
-    except ValidationError as error:
-        raise FerryError("request.invalid", fields_told(error)) from None
+    said = TestBoot.model_validate({"who": speaker(who), "note": note, "within": within})
 
     async def work(client: "Client", settings: "Settings") -> "TestBootReport":
         say("it is booted between two passes, watched, and thrown away; Ctrl-C ends only the waiting")

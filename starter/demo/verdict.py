@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from contracts.migration import Report
 from contracts.sizes import spoken_size
+from contracts.told import Report
 
 
 @dataclass(frozen=True)

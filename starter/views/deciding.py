@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from contracts.durations import spoken
-from contracts.migration import Status
+from contracts.told import Status
 
 
 def decided(status: Status, now: datetime) -> list[str]:

@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from contracts.error_catalogue import entry
-from contracts.migration import Status
 from contracts.names import Phase
 from contracts.steps import Check
+from contracts.told import Status
 from starter.seen import Seen, Working
 from starter.views.approval import approval_view
 from starter.views.deciding import decided

@@ -5,9 +5,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from contracts.after import SmokeReport
-from contracts.migration import DiskReport, Report
 from contracts.names import GOOD_ENDS
 from contracts.steps import ProofReport
+from contracts.told import DiskReport, Report
 from starter.views.tables import table
 from starter.views.words import DASH, seconds, size
 

@@ -57,12 +57,14 @@ ROUTES: dict[str, str] = {
     "prove_by_checksum": "checksum",
 }
 """The path on which an activity lies, where it is not the straight one."""
-UNREACHED = {"inspect", "find_snapshot", "read_record", "find_leftovers", "remove_leftover",
+UNREACHED = {"inspect", "find_machines", "assess_machines", "find_snapshot", "read_record", "find_leftovers",
+             "remove_leftover",
              "next_window", "source_goes_off", "take_approved_step", "smoke_target", "make_test", "start_test",
              "drop_test", "move_disks", "see_source_off", "retire_source", "remove_source",
-             "reboot_target"}  # fmt: skip
+             "reboot_target", "undiverge_target"}  # fmt: skip
 """Activities of no migration, of windows, of a guest that shuts down late, of steps that a request approves, of test
-boots, and of what a request may ask for after the start: on no road that a run takes yet."""
+boots, of a cutover undone after `diverged`, and of what a request may ask for after the start: on no road that a run
+takes yet."""
 LATER = ("append_record",)
 """Activities that are newer than the grid: their cells come last, so that a seed stays what it was."""
 REPEATED = {"freeze": 2, "copy_disk": 2, "seal": 2, "preflight": 1, "fence_source": 1}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.error_catalogue import CATALOGUE
-from contracts.migration import Report
+from contracts.told import Report
 from simulators.lab import Lab
 from simulators.xapi.left import lying_about
 from tests.crash.judging import both_on, equal

@@ -17,8 +17,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from contracts.migration import Report, Status
 from contracts.names import Message, Phase
+from contracts.told import Report, Status
 from simulators.faults import FaultRule
 from simulators.inventory import load_inventory
 from simulators.lab import Lab

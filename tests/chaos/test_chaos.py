@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from contracts.migration import Report
+from contracts.told import Report
 from simulators.inventory import Inventory
 from simulators.lab import Lab
 from tests.chaos.campaign import Campaign, campaign

@@ -77,7 +77,7 @@ async def test_hundreds_of_vms_take_a_few_calls(fleet):
     assert [totals.all.machines, totals.ready.machines, totals.blocked.machines] == [651, 1, 650]
     assert (totals.reasons[0].code, totals.reasons[0].machines) == ("preflight.no_disks", 650)
     calls = vcenter.counted()["calls"]
-    assert sum(calls.values()) < 100, calls
+    assert sum(calls.values()) < 150, calls  # a page of 200 takes thirty, most of them about its hosts
 
 
 async def test_one_vm_that_cannot_be_read_is_a_row_with_its_code(fleet, monkeypatch):

@@ -268,3 +268,85 @@ async def test_a_mark_goes_only_by_itself_not_the_order_of_another(died_in_a_pas
     released = ActivityEnvironment()
     await released.run(gc.one._at_source.release_source, SourceOrder(errand=gc.one.errand))
     assert json.dumps(sorted(ours_on(gc.vm))) == "[]"
+
+
+@pytest.fixture
+def died_in_a_test(tmp_path):
+    """A test boot of it runs, and its workflow was terminated."""
+    from contracts.test_boot import TestOrder
+
+    async def until_it_dies(one):
+        one.guest.write(0, noise(1, 1 << 20))
+        await one.begin()
+        await one.sync()
+        said = TestOrder(errand=one.errand, shell=one.shell, name="web01 (ferry test)", number=1)
+        one.target.make_test(said)
+        one.target.start_test(said)
+
+    with one_migration(tmp_path, nics=[{"mac": "00:50:56:aa:00:01", "mac_type": "manual"}]) as one:
+        asyncio.run(until_it_dies(one))
+        yield Gc(one)
+
+
+TEST_KINDS = {"test-vm", "test-clone", "test-network"}
+
+
+def named(api, kind, label):
+    return [record for record in api.call(f"{kind}.get_all_records").values() if record["name_label"] == label]
+
+
+async def test_a_test_boot_that_still_runs_goes_whole_and_nothing_else_with_it(died_in_a_test):
+    gc = died_in_a_test
+    api = gc.one.target._api
+    plan = await gc.plan()
+
+    assert {kind: each.sort for kind, each in plan.items() if kind in TEST_KINDS} == dict.fromkeys(
+        TEST_KINDS, "leftover"
+    )
+    assert {plan[kind].workflow for kind in TEST_KINDS} == {"migrate/vc/web01"}
+    assert {each["power_state"] for each in named(api, "VM", "web01 (ferry test)")} == {"Running"}
+    originals = {disk.vdi for disk in gc.one.shell.disks}
+    assert plan["test-clone"].subject not in originals
+    cards = len(api.call("VIF.get_all_records"))
+
+    assert {each.outcome for each in await gc.apply()} == {"removed"}
+
+    assert not named(api, "VM", "web01 (ferry test)")
+    assert not [each for each in api.call("network.get_all_records").values() if "ferry.test" in each["other_config"]]
+    assert not [each for each in api.call("VDI.get_all_records").values() if "ferry.test" in each["other_config"]]
+    assert len(api.call("VIF.get_all_records")) < cards
+    left = await gc.plan()
+    assert {kind: each.sort for kind, each in left.items()} == {"vdi-data": "data"}
+    assert {left["vdi-data"].subject} == originals
+
+
+async def test_a_test_of_a_living_migration_runs_on(died_in_a_test):
+    gc = died_in_a_test
+    listed = await gc.plan()
+    gc.known.states[gc.one.errand.migration] = "living"
+
+    for kind in TEST_KINDS:
+        assert (await gc.remove(listed[kind], named=True, data=True)).code == "gc.owner_lives"
+
+    assert [each["power_state"] for each in named(gc.one.target._api, "VM", "web01 (ferry test)")] == ["Running"]
+
+
+async def test_what_a_person_made_of_a_test_stays(died_in_a_test):
+    """A snapshot, a clone and a card of theirs inherit our mark, or hang on our network."""
+    gc = died_in_a_test
+    api = gc.one.target._api
+    [vm] = api.call("VM.get_by_name_label", "web01 (ferry test)")
+    api.call("VM.snapshot", vm, "before I try something")
+    api.call("VM.hard_shutdown", vm)
+    kept = api.call("VM.clone", vm, "web01, which I want to keep")
+    assert api.call("VM.get_other_config", kept)["ferry.test"] == gc.one.errand.migration
+    card = {**api.call("VIF.get_record", api.call("VM.get_VIFs", vm)[0]), "VM": kept, "other_config": {}}
+    api.call("VIF.create", card)
+
+    done = {each.id.split("/")[1]: each for each in await gc.apply()}
+
+    assert done["test-vm"].outcome == done["test-clone"].outcome == "removed"
+    assert (done["test-network"].outcome, done["test-network"].code) == ("refused", "gc.changed")
+    assert named(api, "VM", "web01, which I want to keep")
+    assert named(api, "VM", "before I try something")
+    assert {each.kind for each in (await gc.plan()).values() if each.side == "target"} >= {"test-network"}

@@ -57,7 +57,7 @@ async def test_a_new_snapshot_before_the_old_one_is_removed_is_found(
 
     def remove_older(session: Any, vm: Any, migration: str) -> None:
         for each in snapshots._ours(vm.properties(session), migration)[:-1]:
-            snapshots._remove(session, each.snapshot, vm.name)
+            snapshots.remove(session, each.snapshot, vm.name)
 
     def ends(session: Any, vm: Any) -> dict[int, list[tuple[str, str]]]:
         return {key: [links[0], links[-1]] if len(links) > 1 else links for key, links in chains(session, vm).items()}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from contracts.migration import Report
+from contracts.told import Report
 from tests.end_to_end.running import Programs
 
 CHUNK = 4 << 20

@@ -15,8 +15,8 @@ from typing import Any
 from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from contracts.migration import Report, Status
 from contracts.names import Message, Phase
+from contracts.told import Report, Status
 from starter.beginning import begin, request_of
 from tests.crash.aiming import Orders
 from tests.crash.judging import judge

@@ -17,7 +17,7 @@ vsphere:
     - {{name: web01, power: on, disks: [{{size_mib: 1024, datastore: nfs1}}]}}
     - {{name: web02, power: on, disks: [{{size_mib: 1024, datastore: nfs1}}], guest: {{tools: not-running}}}}
     - {{name: db01, power: on, disks: [{{size_mib: 2048, datastore: nfs1, rdm: physical}}], snapshots: [before]}}
-    - {{name: lost01, connection: orphaned, power: off, disks: [{{size_mib: 1, datastore: nfs1}}]}}
+    - {{name: lost01, settings: {{connection: orphaned}}, power: off, disks: [{{size_mib: 1, datastore: nfs1}}]}}
     - {{name: "{EVIL}", power: off, disks: [{{size_mib: 1, datastore: nfs1}}]}}
     - {{name: "=HYPERLINK(1)", power: off, disks: [{{size_mib: 1, datastore: nfs1}}]}}
 xcpng:
@@ -56,11 +56,11 @@ def test_every_vm_has_a_verdict_and_the_totals_add_up(running):
     assert [totals[each]["machines"] for each in ("all", "ready", "warning", "blocked")] == [6, 3, 1, 2]
     assert totals["all"]["capacity"] == (4096 + 2) << 20, "of the lost VM nothing is known"
     assert {each["code"]: each["machines"] for each in totals["reasons"]} == {
-        "preflight.rdm_disk": 1, "vm.not_connected": 1, "preflight.tools_not_running": 1,
+        "preflight.rdm_disk": 1, "vm.inaccessible": 1, "preflight.tools_not_running": 1,
         "vsphere.foreign_snapshot": 1,
     }  # fmt: skip
     [check] = [each for row in found["machines"] if row["name"] == "lost01" for each in row["checks"]]
-    assert (check["code"], check["severity"]) == ("vm.not_connected", "blocker")
+    assert (check["code"], check["severity"]) == ("vm.inaccessible", "blocker")
     assert "orphaned" in check["message"]
     assert all(each["remedy"] for row in found["machines"] for each in row["checks"])
     assert found["schema_version"] == 1

@@ -23,8 +23,8 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from contracts.migration import Status
 from contracts.names import SIGNAL_TWINS, Message
+from contracts.told import Status
 from starter.temporal_server import DevServer
 from tests.crash.judging import equal
 from tests.end_to_end.running import BIN, ROOT, programs

@@ -18,8 +18,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from contracts.migration import Report, Status
 from contracts.names import MIGRATE_VM, QUEUE, Phase
+from contracts.told import Report, Status
 from starter.temporal_server import DevServer
 from tests.end_to_end.running import Programs, programs
 

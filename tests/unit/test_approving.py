@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.migration import Approve, Decision, MigrateVmRequest, MigrationState, Reject, Rollback
+from contracts.messages import Approve, Reject, Rollback
+from contracts.migration import Decision, MigrationState
 from contracts.names import Phase
+from contracts.request import MigrateVmRequest
 from contracts.steps import Preflight
 from contracts.windows import Opening
 from workflows.approving import expired, expires_next, longest_downtime, with_yes

@@ -205,8 +205,8 @@ def test_an_empty_inventory_is_no_error():
 
 
 def test_a_vm_that_was_not_read_is_blocked_by_its_code():
-    lost = unread("vc", Unread(ref="vm-1", name="lost01", code="vm.not_connected", message="it is orphaned"))
-    assert (lost.verdict, lost.checks[0].code) == ("blocked", "vm.not_connected")
+    lost = unread("vc", Unread(ref="vm-1", name="lost01", code="vm.inaccessible", message="it is orphaned"))
+    assert (lost.verdict, lost.checks[0].code) == ("blocked", "vm.inaccessible")
 
 
 @pytest.mark.parametrize("code", TOLD_BY)

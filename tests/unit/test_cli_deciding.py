@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.migration import Status
 from contracts.names import Phase
+from contracts.told import Status
 from starter.seen import Execution, Seen
 from starter.views.deciding import decided
 

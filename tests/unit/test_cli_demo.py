@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import FerryError
-from contracts.migration import DiskReport, Report
+from contracts.told import DiskReport, Report
 from starter.demo.children import Child
 from starter.demo.comparing import disks_equal
 from starter.demo.images import ALLOCATED, make_image

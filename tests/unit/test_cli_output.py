@@ -12,9 +12,10 @@ from ruamel.yaml import YAML
 
 from contracts.errors import ExitCode, FerryError
 from contracts.machine import MachineSummary, Power
-from contracts.migration import Decision, DiskReport, PassSummary, Report, Status
+from contracts.migration import Decision, PassSummary
 from contracts.names import Phase
 from contracts.steps import Check, ProofReport
+from contracts.told import DiskReport, Report, Status
 from starter.commands.cancelling import what_will_happen
 from starter.commands.rolling_back import what_is_lost
 from starter.failures import as_ferry_error, error_block, tell

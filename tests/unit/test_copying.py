@@ -324,6 +324,30 @@ def test_a_target_that_was_started_takes_no_delta(disk):
     assert told.value.code == "target.diverged"
 
 
+def test_a_target_that_never_ran_takes_deltas_again(disk):
+    disk.whole_pass()
+    disk.ledger.diverge(3)
+    disk.ledger.never_ran(3)
+    disk.guest.write(0, b"written since")
+
+    disk.whole_pass()
+
+    disk.assert_equal()
+
+
+def test_that_an_earlier_cutover_came_to_no_start_says_nothing_of_a_later_one(disk):
+    """Of a worker that was stopped when it had looked, and wakes when the next cutover is under way."""
+    disk.whole_pass()
+    disk.ledger.diverge(3)
+    zombie = disk.ledger
+    disk.ledger.never_ran(3)
+    disk.ledger.diverge(5)
+
+    zombie.never_ran(3)
+
+    assert disk.ledger.standing.diverged
+
+
 def test_one_changed_bit_of_the_target_is_found_and_named(disk):
     from disks.copying import Meter
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disks.batches import batches
-from disks.extents import Extent, after_position, aligned, blocks_touched, clipped, merged, subtracted, total
+from disks.extents import Extent, after_position, aligned, clipped, merged, subtracted, total
 
 SIZE = 400
 any_extents = st.lists(
@@ -57,11 +57,6 @@ def test_clipping_keeps_what_lies_inside(extents, start, length):
     window = Extent(start, start + length)
 
     assert bytes_of(clipped(extents, window)) == bytes_of(extents) & set(range(start, start + length))
-
-
-@given(sorted_extents)
-def test_each_touched_block_is_named_once(extents):
-    assert list(blocks_touched(extents, 16)) == sorted({at // 16 for at in bytes_of(extents)})
 
 
 @given(sorted_extents, st.integers(0, SIZE), st.sampled_from([16, 48, 64]))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from checks import Seen
-from checks.privileges import POOL, VSPHERE, privilege_missing, transport_privilege
+from checks.privileges import POOL, VSPHERE, privilege_later, privilege_missing, transport_privilege
 from checks.transports import no_transport, why_not
 from contracts.error_catalogue import CATALOGUE
 from contracts.facts import Datastore, Lacking
@@ -37,6 +37,24 @@ def test_a_machine_that_is_off_and_untracked_needs_fewer() -> None:
     read_only = list(privilege_missing(Seen(machine=machine(power=Power.OFF, read_only=True), source=facts)))
 
     assert (len(on), len(off), len(read_only)) == (8, 4, 0)
+
+
+def test_an_iso_that_shall_be_ejected_takes_a_right_of_its_own_and_one_that_may_stay_none() -> None:
+    facts = SourceFacts(lacking=(Lacking(right="VirtualMachine.Interact.SetCDMedia", on="the VM"),))
+    held = machine(mounted_iso="[nfs1] tools.iso")
+
+    def told(**more: object) -> int:
+        return len(list(privilege_missing(Seen(source=facts, **more))))  # type: ignore[arg-type]
+
+    assert told(machine=held, approved_steps=("eject-iso",)) == 1
+    assert told(machine=held) == told(machine=machine(), approved_steps=("eject-iso",)) == 0
+
+
+def test_what_is_needed_after_the_end_stops_nothing_and_is_told() -> None:
+    on = list(privilege_later(Seen(machine=machine(), source=SourceFacts(lacking=ALL))))
+    read_only = list(privilege_later(Seen(machine=machine(read_only=True), source=SourceFacts(lacking=ALL))))
+
+    assert (len(on), len(read_only)) == (5, 0)
 
 
 def test_privileges_of_vddk_count_only_where_it_is_configured() -> None:

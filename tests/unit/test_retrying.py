@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.errors import FerryError
-from contracts.migration import Decision, Report
+from contracts.migration import Decision
 from contracts.names import Phase
 from contracts.steps import Errand
+from contracts.told import Report
 from starter.retrying import adopted_from
 from starter.seen import Execution, Seen
 

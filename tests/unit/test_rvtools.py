@@ -25,6 +25,7 @@ FLEET = [
     vm(8, "asleep01", power="suspended"),
     vm(9, "messy01", consolidation=True),
     vm(10, "lost01", state="inaccessible"),
+    vm(13, "away01", state="disconnected"),
     vm(11, "golden", template=True),
     vm(12, "stand-in", placeholder=True),
 ]
@@ -34,7 +35,7 @@ SAID = {
     "scratch01": ["preflight.independent_disk"],
     "old01": ["preflight.no_change_tracking", "preflight.tools_not_running"],
     "safe01": ["preflight.iso_mounted", "preflight.secure_boot"], "asleep01": ["preflight.suspended"],
-    "messy01": ["vsphere.consolidation_needed"], "lost01": ["vm.not_connected"],
+    "messy01": ["vsphere.consolidation_needed"], "lost01": ["vm.inaccessible"], "away01": ["vm.not_connected"],
 }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def test_each_form_tells_the_same(tmp_path, form):
     found = assess_export(FORMS[form](tmp_path, sheets_of(*FLEET)))
 
     assert said(found) == SAID
-    assert found.totals.all.machines == 10
+    assert found.totals.all.machines == 11
     assert found.totals.all.capacity == 9 * 40960 * MIB, "of what is inaccessible nothing is counted"
     assert found.machines[0].memory == 8192 * MIB
     assert found.machines[0].source == "vcenter.example"

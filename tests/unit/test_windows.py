@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.migration import MigrateVmRequest
+from contracts.request import MigrateVmRequest
 from contracts.windows import Opening, next_window, parse_windows
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -6,8 +6,8 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 
-from contracts.migration import Report, Status
 from contracts.names import MIGRATE_VM, QUEUE, Phase
+from contracts.told import Report, Status
 from tests.workflows.scripted_steps import ScriptedSteps
 
 PREPARE = ["preflight", "claim_source", "make_shell", "change_tracking_on"]

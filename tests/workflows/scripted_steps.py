@@ -28,6 +28,8 @@ from contracts.steps import (
     Freeze,
     FreezeOrder,
     FrozenDisk,
+    NeverRan,
+    NeverRanOrder,
     PoweredOff,
     PowerOffOrder,
     Preflight,
@@ -87,6 +89,7 @@ class ScriptedSteps(StepsAfterTheStart):
         """The next proofs of the target do not hold; those after them do."""
         self.source_proof_holds = True
         self.both_on_at_once = False
+        self.may_have_run = ""
 
     def fail(self, name: str, code: str, message: str = "on order", times: int = 1) -> None:
         """The next calls of that step fail."""
@@ -282,6 +285,11 @@ class ScriptedSteps(StepsAfterTheStart):
     @activity.defn
     async def diverge_target(self, order: ShellRef) -> None:
         self._do("diverge_target", order)
+
+    @activity.defn
+    async def undiverge_target(self, order: NeverRanOrder) -> NeverRan:
+        self._do("undiverge_target", order)
+        return NeverRan(reason=self.may_have_run)
 
     @activity.defn
     async def unblock_target(self, order: ShellRef) -> None:

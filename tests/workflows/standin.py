@@ -15,9 +15,11 @@ with workflow.unsafe.imports_passed_through():
 
     from contracts.inspection import InspectReport, InspectRequest, SystemCheck
     from contracts.machine import MachineSummary, Power
-    from contracts.migration import Ack, Approve, Decision, MigrateVmInput, Reject, Report, Rollback, Status, Steer
+    from contracts.messages import Ack, Approve, Reject, Rollback, Steer
+    from contracts.migration import Decision, MigrateVmInput
     from contracts.names import INSPECT, MIGRATE_VM, TRANSFER_QUEUE, Phase
     from contracts.steps import Progress
+    from contracts.told import Report, Status
 
 
 TICKET = "0123456789ab"

@@ -17,9 +17,9 @@ from temporalio.worker import Worker
 from activities.running import as_application_error
 from contracts.errors import FerryError
 from contracts.machine import Power
-from contracts.migration import Report, Status
 from contracts.names import MIGRATE_VM, QUEUE, TRANSFER_QUEUE, Phase
 from contracts.steps import CopyOrder, CopyReport, PoweredOff, PowerOffOrder, ProofOrder, ProofReport
+from contracts.told import Report, Status
 from tests.time_skipping import time_skipping
 from tests.workflows.one_workflow import Migration
 from tests.workflows.scripted_steps import ScriptedSteps

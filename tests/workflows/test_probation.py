@@ -9,8 +9,8 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from contracts.migration import Report, Status
 from contracts.names import QUEUE, TRANSFER_QUEUE, Phase
+from contracts.told import Report, Status
 from tests.time_skipping import time_skipping
 from tests.workflows.one_workflow import LEAVE, Migration
 from tests.workflows.scripted_steps import ScriptedSteps

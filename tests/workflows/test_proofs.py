@@ -5,9 +5,9 @@ import contextlib
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from contracts.migration import Report
 from contracts.names import Phase
 from contracts.steps import ProofOrder
+from contracts.told import Report
 from tests.workflows.one_workflow import LEAVE
 
 A_GOOD_DEAL = 200 << 20

@@ -8,10 +8,10 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
-from contracts.migration import DiskReport, Report
 from contracts.names import QUEUE, RETIRE_VM
 from contracts.retirement import RetireReport
 from contracts.steps import Errand
+from contracts.told import DiskReport, Report
 from tests.workflows.scripted_steps import DISK, ScriptedSteps
 from workflows.retire_vm import RetireVm
 

@@ -7,8 +7,8 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from contracts.machine import OwnerMark
-from contracts.migration import Report
 from contracts.names import Phase
+from contracts.told import Report
 from tests.workflows.one_workflow import PASS, PREPARE, Migration
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from contracts.assessment import Unread
-from contracts.machine import Firmware, Machine, Nic, Power, SourceDisk
+from contracts.machine import LOST, Firmware, Machine, Nic, Power, SourceDisk
 from starter.assessment.rvtools.tables import Row, Table
 
 _POWER = {"poweredon": Power.ON, "poweredoff": Power.OFF, "suspended": Power.SUSPENDED}
@@ -71,7 +71,8 @@ def _machine(row: Row, more: Mapping[str, list[Row]], tables: Mapping[str, Table
     name, ref = row.text("vm"), row.text("vm_id")
     state = row.text("connection")
     if state and state.lower() != "connected":
-        return Unread(ref=ref, name=name, code="vm.not_connected", message=f"{name} was {state}")
+        code = "vm.inaccessible" if state.lower() in LOST else "vm.not_connected"
+        return Unread(ref=ref, name=name, code=code, message=f"{name} was {state}")
     power = _POWER.get(row.text("power").lower().replace(" ", ""))
     if power is None:
         return Unread(

@@ -6,7 +6,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from contracts.errors import FerryError
 from contracts.messages import Retry
-from contracts.names import Message
+from contracts.names import Message, Phase
 from contracts.request import Adopted, MigrateVmRequest
 from contracts.told import Report
 from starter.beginning import begin
@@ -46,13 +46,20 @@ def adopted_from(seen: Seen) -> Adopted:
         against = "its report tells too little (it began under an older version, or before anything was copied)"
     elif not report.kept_vdis:
         against = "it left no disks on the target"
-    elif report.downtime_s is not None:
+    elif _has_run(report):
         against = "its target has run (target.diverged)"
     if against or report.errand is None or report.epoch is None:
         raise FerryError("retry.impossible", f"{seen.workflow}: {against}")
     return Adopted(
         migration=report.errand.migration, store_id=report.errand.store_id, epoch=report.epoch, pass_no=report.pass_no
     )
+
+
+def _has_run(report: Report) -> bool:
+    """Whether its target ran. Where it was rolled back, the report tells no downtime: the source is on again."""
+    if report.downtime_s is not None or report.error == "target.diverged":
+        return True
+    return any(each.decision == "rollback" and each.phase is not Phase.CUTOVER for each in report.decisions)
 
 
 async def _request(client: Client, seen: Seen) -> MigrateVmRequest:

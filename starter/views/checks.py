@@ -18,7 +18,7 @@ def checks_view(found: "Sequence[Finding]") -> RenderableType:
 
 def _line(each: "Finding") -> Text:
     mark, style = {True: ("ok  ", "green"), False: ("FAIL", "bold red"), None: ("–   ", "dim")}[each.ok]
-    line = Text.assemble((mark, style), f"  {each.what + ':':<24}{each.line}")
+    line = Text.assemble((mark, style), f"  {each.what + ': ':<24}{each.line}")
     if each.code and each.ok is not None:
         line.append(f"\n      {each.code}: {each.action}\n      ferry explain {each.code}")
     return line

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from workflows.story import Story
 
 AT_ONCE = 32
-"""Entries that are kept back before they are sent to the store; a phase, a decision or an end sends them at once."""
-_SEND_AT_ONCE = frozenset({"phase", "decision", "ended"})
+"""Entries that are kept back before they are sent to the store; a phase or an end sends them at once.
+
+A message and what it decides do not: a handler that gives a command while the story's own timers end gives it in
+another order when it is replayed.
+"""
+_SEND_AT_ONCE = frozenset({"phase", "ended"})
+_FROM_HANDLERS = frozenset({"message", "decision"})
 _APPEND = "append_record"
 
 
@@ -137,7 +142,7 @@ class Recording:
             return
         entry = following(self.state, kind, workflow.now().isoformat(), said)
         self._story.set(record=appended(self.state, entry))
-        if kind in _SEND_AT_ONCE or len(self.state.pending) >= AT_ONCE:
+        if kind in _SEND_AT_ONCE or (len(self.state.pending) >= AT_ONCE and kind not in _FROM_HANDLERS):
             self._send_soon()
 
     def _send_soon(self) -> None:

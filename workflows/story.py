@@ -181,12 +181,19 @@ class Story:
 
     def forget_expired(self) -> None:
         """A yes that has expired counts no more."""
-        self.state = expired(self.state, workflow.now())
+        self._take(expired(self.state, workflow.now()))
 
     def hear_yes(self, said: Approve) -> None:
         """A yes, which may be the last that it takes."""
         self.forget_expired()
-        self.state = with_yes(self.state, self.request, said, workflow.now())
+        self._take(with_yes(self.state, self.request, said, workflow.now()))
+
+    def _take(self, state: MigrationState) -> None:
+        """What was decided about a yes: each decision is put on record with the facts that were shown."""
+        before, self.state = self.state.decisions, state
+        for each in state.decisions:
+            if each not in before:
+                self.record.decision(each)
 
     def hear_retry(self, said: object) -> None:
         """Somebody says retry; what they say with it is looked at by who waits for it."""

@@ -313,11 +313,11 @@ async def test_a_cutover_whose_predicted_downtime_is_longer_than_allowed_waits_u
 
 async def test_no_cutover_begins_that_would_not_end_within_the_window(weeks):
     weeks.steps.pass_takes = 20 * MINUTE
-    await weeks.start(max_passes=2, downtime_budget="1h", windows=["Sat 22:00-22:30 UTC", "Sun 03:00-03:10 UTC"])
+    await weeks.start(max_passes=2, downtime_budget="1h", windows=["Sat 22:00-23:00 UTC", "Sun 03:00-03:10 UTC"])
     await weeks.skip_to(await weeks.now() + HOUR)
     await weeks.until_phase(Phase.AWAITING_APPROVAL)
     opens = saturday(await weeks.now())
-    await weeks.skip_to(opens + 20 * MINUTE)
+    await weeks.skip_to(opens + 30 * MINUTE)
 
     await weeks.yes()
 
@@ -328,7 +328,7 @@ async def test_no_cutover_begins_that_would_not_end_within_the_window(weeks):
     await weeks.update("set_limits", {"who": "ann", "windows": "daily 00:00-24:00 UTC"})
     await weeks.skip_to(await weeks.now() + 2 * HOUR)
     assert (await weeks.report()).outcome == "done"
-    assert status.windows == ("Sat 22:00-22:30 UTC", "Sun 03:00-03:10 UTC")
+    assert status.windows == ("Sat 22:00-23:00 UTC", "Sun 03:00-03:10 UTC")
 
 
 async def test_when_all_windows_are_over_a_human_is_told_and_passes_go_on(weeks):

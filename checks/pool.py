@@ -166,9 +166,11 @@ def _twins(seen: Seen, *, running: bool) -> Iterator[str]:
     cards = (seen.target.cards or ()) if seen.target is not None else ()
     for nic in seen.machine.nics:
         for card in cards:
-            ours = bool(seen.migration) and card.migration == seen.migration
+            owner = seen.migration or (seen.machine.owner.migration if seen.machine.owner is not None else "")
+            ours = bool(owner) and card.migration == owner
             if card.running is running and card.mac.lower() == nic.mac.lower() and not ours:
-                yield f"NIC {nic.index} ({nic.mac}): the pool's VM {card.vm!r} has it, too"
+                made = ", which a migration made" if card.migration else ""
+                yield f"NIC {nic.index} ({nic.mac}): the pool's VM {card.vm!r}{made}, has it, too"
 
 
 @check("preflight.backup_network", BLOCKER)

@@ -73,8 +73,9 @@ SYSTEMS = (
     ErrorEntry("preflight.ha_enabled", _F, "The pool has high availability; the target comes without a restart priority.",
                "Set one after the migration. HA may refuse the start where it would break its plan."),
     ErrorEntry("preflight.mac_clash", _F, "A running VM of the pool has a MAC of the machine.",
-               "Stop that VM or change its MAC before the cutover: two of one address disturb each other. If it is on "
-               "another network, override it and say so.", _BLOCKED),
+               "If a migration made that VM of this machine, it was migrated already: nothing is to be done. Else stop that VM or "
+               "change its MAC before the cutover: two of one address disturb each other. If it is on another network, "
+               "override it and say so.", _BLOCKED),
     ErrorEntry("preflight.mac_twin", _F, "A VM of the pool that is off has a MAC of the machine: a copy of it, perhaps.",
                "Keep it off, or change its MAC."),
     ErrorEntry("preflight.backup_network", _F, "The pool has a backup network on which no host that sees the SR has an address.",

@@ -1,15 +1,17 @@
 """`ferry retry`: an answer to a migration that waits; or another run of one that has ended, on what it copied."""
 
+from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowQueryFailedError
 
 from contracts.errors import FerryError
 from contracts.messages import Retry
-from contracts.names import Message, Phase
+from contracts.names import STATUS, Message, Phase
 from contracts.request import Adopted, MigrateVmRequest
-from contracts.told import Report
+from contracts.told import Report, Status
 from starter.beginning import begin
+from starter.failures import as_ferry_error
 from starter.looking import look
 from starter.seen import Seen
 from starter.sending import send
@@ -32,7 +34,8 @@ async def retry(client: Client, workflow: str, said: Retry) -> str:
         )
     adopted = adopted_from(seen)
     request = await _request(client, seen)
-    handle = await begin(client, request.model_copy(update={"adopt": adopted}))
+    in_force = await _in_force(client, seen)
+    handle = await begin(client, request.model_copy(update={"adopt": adopted, **in_force}))
     return f"started {handle.id} again, on what {adopted.migration} has copied"
 
 
@@ -60,6 +63,20 @@ def _has_run(report: Report) -> bool:
     if report.downtime_s is not None or report.error == "target.diverged":
         return True
     return any(each.decision == "rollback" and each.phase is not Phase.CUTOVER for each in report.decisions)
+
+
+async def _in_force(client: Client, seen: Seen) -> dict[str, Any]:
+    """Windows and bandwidth as `ferry limit` left them: a cutover keeps to them in the new run as well.
+
+    Raises:
+        FerryError: no worker tells.
+    """
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(seen.workflow, run_id=seen.run)
+    try:
+        status: Status = await handle.query(STATUS, result_type=Status, rpc_timeout=timedelta(seconds=10))
+    except (RPCError, WorkflowQueryFailedError) as error:
+        raise as_ferry_error(error) from None
+    return {"windows": status.windows, "bandwidth": status.bandwidth}
 
 
 async def _request(client: Client, seen: Seen) -> MigrateVmRequest:

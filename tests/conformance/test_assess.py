@@ -43,7 +43,15 @@ ASKABLE = [case for case in CASES if set(case.order) <= {"sr"} and case.code != 
 """What else a request of one migration says, an assessment does not; and it leaves templates out."""
 
 
-@pytest.mark.parametrize("case", ASKABLE, ids=lambda case: case.id)
+BRIEF = ASKABLE[::5]
+"""Each takes a lab of its own: a fifth of them in every run, all of them in the long one."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(each, marks=() if each in BRIEF else pytest.mark.long) for each in ASKABLE],
+    ids=lambda case: case.id,
+)
 async def test_the_assessment_says_what_the_preflight_says(tmp_path: Path, case: Case) -> None:
     with both_sides(tmp_path, case) as (vcenter, pool, systems):
         if case.before is not None:

@@ -141,8 +141,8 @@ def test_a_finished_migration_is_proven_again_and_what_has_changed_since_is_name
         migration.say("start", "web01", "--delta-interval", "1h")
         migration.until(lambda seen: seen.get("phase") == "awaiting-approval")
         early = running.ferry("verify", "web01")
-        assert early.returncode == 2, early
-        assert "only a migration that is done" in early.stderr
+        assert early.returncode == 9, early
+        assert "verify.not_done" in early.stderr
         migration.say("approve", "web01", "--yes")
         migration.done()
 

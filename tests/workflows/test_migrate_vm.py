@@ -221,7 +221,7 @@ async def test_a_target_that_may_be_started_is_blocked_again_before_the_source_c
     said = migration.steps.said
     assert said[said.index("unblock_target!") + 1 :] == [
         "block_target", "raise_target_epoch", "unfence_source", "raise_source_epoch", "power_on_source",
-        "undo_overrides",
+        "undo_overrides", "undiverge_target",
     ]  # fmt: skip
     raised = [order for order in migration.steps.orders if type(order).__name__ == "ShellRef"][-1]
     assert raised.epoch == 2, "an unblock that a stopped worker still has in its hands is refused"

@@ -42,8 +42,8 @@ def with_yes(state: MigrationState, request: MigrateVmRequest, said: Approve, no
     return _recorded(state, decision).model_copy(update={"approvals": counting, "approved": decision if full else None})
 
 
-def expired(state: MigrationState, now: datetime) -> MigrationState:
-    """What has expired counts no more, and the record says when."""
+def expired(state: MigrationState, request: MigrateVmRequest, now: datetime) -> MigrationState:
+    """What has expired counts no more, and the record says when. Where enough others still count, it stays approved."""
     gone = [each for each in state.approvals if each.expires_at is not None and each.expires_at <= now]
     if not gone:
         return state
@@ -53,7 +53,8 @@ def expired(state: MigrationState, now: datetime) -> MigrationState:
             by_rule(state, "expired", now, f"the yes of {each.who}, of {_moment(each.at)}, counted until now"),
         )
     left = tuple(each for each in state.approvals if each not in gone)
-    return state.model_copy(update={"approvals": left, "approved": None})
+    full = state.approved is not None and len(left) >= request.quorum
+    return state.model_copy(update={"approvals": left, "approved": left[-1] if full else None})
 
 
 def by_rule(state: MigrationState, what: str, now: datetime, note: str) -> Decision:

@@ -181,7 +181,7 @@ class Story:
 
     def forget_expired(self) -> None:
         """A yes that has expired counts no more."""
-        self._take(expired(self.state, workflow.now()))
+        self._take(expired(self.state, self.request, workflow.now()))
 
     def hear_yes(self, said: Approve) -> None:
         """A yes, which may be the last that it takes."""

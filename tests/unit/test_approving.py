@@ -78,14 +78,24 @@ def test_a_yes_lasts_as_long_as_the_shorter_of_what_was_said():
     assert now.approved is not None
     assert expires_next(now) == NOW + timedelta(hours=1)
 
-    later = expired(now, NOW + timedelta(hours=1))
+    later = expired(now, request(quorum=2), NOW + timedelta(hours=1))
 
     assert later.approved is None, "the quorum is full no more"
     assert [each.who for each in later.approvals] == ["bob"]
     assert [(each.decision, each.who_is) for each in later.decisions] == [
         ("approved", "claimed"), ("approved", "claimed"), ("expired", "ferry"),
     ]  # fmt: skip
-    assert expired(later, NOW + timedelta(days=3)).approvals == ()
+    assert expired(later, request(quorum=2), NOW + timedelta(days=3)).approvals == ()
+
+
+def test_where_enough_others_still_count_one_that_expires_takes_nothing_back():
+    now = with_yes(state(), request(), yes(expires="1h"), NOW)
+    now = with_yes(now, request(), yes("bob"), NOW)
+
+    later = expired(now, request(), NOW + timedelta(hours=2))
+
+    assert later.approved is not None
+    assert later.approved.who == "bob"
 
 
 def test_a_no_outranks_auto_until_a_yes_that_still_counts():

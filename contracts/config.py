@@ -1,6 +1,7 @@
 """``ferry.toml``: which systems there are, how to trust them, and where the store is. Never a password."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,8 +15,13 @@ from contracts.errors import FerryError
 CONFIG_VARIABLE = "FERRY_CONFIG"
 
 
+_REFERENCES = {"env": r"[^=\0]+", "file": r".+", "keyring": r"[^/]+/.+", "vault": r"[^#]+#[^#]+"}
+
+
 def _reference(value: str) -> str:
-    if not value.startswith(("env:", "file:", "keyring:", "vault:")):
+    """What is told never shows the value: somebody may have written the secret itself."""
+    kind, _, name = value.partition(":")
+    if kind not in _REFERENCES or re.fullmatch(_REFERENCES[kind], name) is None:
         known = "env:NAME, file:PATH, keyring:SERVICE/USER or vault:PATH#FIELD"
         raise ValueError(f"name the secret as {known}; never write it here")
     return value

@@ -186,7 +186,7 @@ def start(
         "start_target": start_target,
         "bandwidth": bandwidth,
         "test_copy": test_copy,
-        "probation": probation,
+        "probation": with_unit(probation),
         "retire": retire and retire.value,
         "smoke": smoke_of(
             smoke, ports=smoke_port, address=smoke_address, guest_tools=smoke_tools, within=smoke_within,
@@ -272,3 +272,14 @@ def overrides_of(pairs: list[str], option: str = "--override CODE") -> dict[str,
             raise FerryError("request.invalid", f"{pair!r}: write {option}=REASON, the reason is recorded")
         overrides[code.strip()] = reason.strip()
     return overrides
+
+
+def with_unit(probation: str | None) -> str | None:
+    """Of days, a bare number would be taken for seconds, and the source be retired at once.
+
+    Raises:
+        FerryError: ``request.invalid``.
+    """
+    if probation is not None and probation.strip().isdigit():
+        raise FerryError("request.invalid", f"--probation {probation}: say of what: {probation.strip()}d, or 12h")
+    return probation

@@ -98,6 +98,7 @@ def test_a_named_ferry_toml_that_is_not_there_is_told(capsys: pytest.CaptureFixt
         (["--segment-bytes", "1"], "segment_bytes"),
         (["--max-passes", "0"], "max_passes"),
         (["--network", "lan"], "SOURCE-NETWORK=TARGET-NETWORK"),
+        (["--probation", "14"], "14d"),
     ],
 )
 def test_a_malformed_request_is_refused_before_anything_is_dialled(

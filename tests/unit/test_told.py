@@ -41,3 +41,15 @@ def test_disks_are_called_by_their_slots(capsys: pytest.CaptureFixture[str]) -> 
     shown = capsys.readouterr().out
     assert "scsi0:0" in shown
     assert proof.disk_id not in shown
+
+
+@pytest.mark.parametrize("reference", ["env:", "file:", "keyring:ferry", "vault:secret/ferry", "vault:#x", "geheim"])
+def test_a_reference_that_can_lead_nowhere_is_told_when_the_file_is_read(tmp_path, reference):
+    file = tmp_path / "ferry.toml"
+    file.write_text(f'[sources.vc]\nurl = "https://vc.example"\nusername = "u"\npassword = "{reference}"\n')
+
+    with pytest.raises(FerryError) as caught:
+        load_config(file)
+
+    assert caught.value.code == "config.invalid"
+    assert "geheim" not in caught.value.message

@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 
 from contracts.base import Contract, Request
 
+RECORD_PLACE = "record"
+"""In the store, where a disk's id would stand: no disk has that one."""
 GENESIS = "0" * 64
 """What comes before the first entry."""
 TEXT_MOST, ITEMS_MOST = 2000, 200

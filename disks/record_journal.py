@@ -6,16 +6,13 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from contracts.errors import FerryError
-from contracts.record import GENESIS, Entry, canonical, digest_of
+from contracts.record import GENESIS, RECORD_PLACE, Entry, canonical, digest_of
 from disks.store import Store
-
-PLACE = "record"
-"""Where a disk's id would stand: no disk has that one."""
 
 
 def append_entries(store: Store, migration: str, entries: Iterable[Entry]) -> None:
     """Durable when it returns. A batch that an earlier attempt has written is not written again."""
-    shelf = store.disk(migration, PLACE)
+    shelf = store.disk(migration, RECORD_PLACE)
     line = canonical([entry.model_dump() for entry in entries]) + b"\n"
     if line not in shelf.journal().splitlines(keepends=True):
         shelf.append(line)
@@ -48,7 +45,7 @@ def read_entries(store: Store, migration: str, head: str) -> list[Entry]:
 
 def all_entries(store: Store, migration: str) -> list[Entry]:
     """Whatever lies there, chained or not."""
-    return [entry for line in store.disk(migration, PLACE).journal().splitlines() for entry in _entries_of(line)]
+    return [entry for line in store.disk(migration, RECORD_PLACE).journal().splitlines() for entry in _entries_of(line)]
 
 
 def _entries_of(line: bytes) -> list[Entry]:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from contracts.record import RECORD_PLACE
+
 
 def segments_in_journal(store: Path) -> dict[str, int]:
     """Durable segments of each disk that has a journal, over all migrations in the store."""
@@ -26,7 +28,9 @@ def in_initial_sync(store: Path) -> bool:
 
 
 def _journals(store: Path) -> Iterator[Path]:
-    return iter(sorted(store.glob("migrations/*/*/journal.jsonl")))
+    """Of disks: the record of the migration lies beside them."""
+    found = sorted(store.glob("migrations/*/*/journal.jsonl"))
+    return (file for file in found if file.parent.name != RECORD_PLACE)
 
 
 def _events(file: Path) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 import signal
 
+from contracts.record import RECORD_PLACE
 from tests.conformance.s3_server import running_s3
 from tests.end_to_end.running import programs
 from tests.end_to_end.test_storages import disk, inventory  # noqa: F401
@@ -42,6 +43,6 @@ def _move_the_store(config, said):
 
 
 def _lines(server, event: bytes) -> int:
-    """Journal lines with that event, in the newest object of each group."""
-    lines = sorted(server.bucket.glob("migrations/*/*/journal/*"))
+    """Lines of a disk's journal with that event, in the newest object; not of the record, which lies beside it."""
+    lines = sorted(each for each in server.bucket.glob("migrations/*/*/journal/*") if each.parts[-3] != RECORD_PLACE)
     return lines[-1].read_bytes().count(event) if lines else 0

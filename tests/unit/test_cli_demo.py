@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import FerryError
+from contracts.record import RECORD_PLACE
 from contracts.told import DiskReport, Report
 from starter.demo.children import Child
 from starter.demo.comparing import disks_equal
@@ -33,6 +34,8 @@ def journal(store: Path, disk: str, *events: str, torn: bytes = b"") -> None:
 def test_only_whole_done_lines_count_as_durable_segments(tmp_path: Path) -> None:
     journal(tmp_path, "a", "attempt", "plan", "sending", "terminated", "done", "sending", "done")
     journal(tmp_path, "b", "attempt", "plan", "sending", "done", torn=b'{"event":"do')
+
+    journal(tmp_path, RECORD_PLACE, "done")  # the migration's record, which is no disk
 
     assert segments_in_journal(tmp_path) == {"a": 2, "b": 1}
     assert segments_in_journal(tmp_path / "nothing") == {}

@@ -5,6 +5,7 @@ entry twice, since a reader goes by digests. Nothing waits for the store but the
 """
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
@@ -31,6 +32,8 @@ AT_ONCE = 32
 A message and what it decides do not: a handler that gives a command while the story's own timers end gives it in
 another order when it is replayed.
 """
+SETTLES = timedelta(seconds=30)
+"""So long a new run waits for what is under way to the store."""
 _SEND_AT_ONCE = frozenset({"phase", "ended"})
 _FROM_HANDLERS = frozenset({"message", "decision"})
 _APPEND = "append_record"
@@ -136,6 +139,18 @@ class Recording:
                     await self._send()
             except StepFailed as failure:
                 await self._story.park(failure, may_stop=False)
+
+    async def settled(self) -> None:
+        """Before a new run: what is under way to the store is waited for a while, so that no two send at once.
+
+        A store that does not answer holds no new run up: that run sends it again.
+        """
+        if self._sending is None or self._sending.done() or not workflow.patched("record-settled"):
+            return
+        await workflow.wait([self._sending], timeout=SETTLES.total_seconds())
+        if not self._sending.done():
+            self._sending.cancel()
+            await workflow.wait([self._sending])
 
     def _add(self, kind: str, said: Said) -> None:
         if not self._on or self._over:

@@ -44,6 +44,8 @@ class Syncing:
         while not await self.awaiting.may_cut_over():
             story.stop_if_asked()  # before a new run, which would not know of it (SAFETY 20)
             if self._new_run_is_due():
+                await story.record.settled()
+                story.stop_if_asked()  # who cancelled meanwhile is heard too
                 return False
             await self._reading_back.between()
             await self.testing.if_asked()

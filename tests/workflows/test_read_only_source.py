@@ -20,8 +20,8 @@ async def test_it_moves_cold_stays_off_and_every_step_knows_that_the_source_is_l
     report = await cold.report()
 
     assert cold.steps.said == [
-        "preflight", "claim_source", "make_shell", *CUTOVER, "unblock_target", "prove_source", "finish_target",
-        "release_source",
+        "preflight", "claim_source", "make_shell", *CUTOVER, "unblock_target", "prove_source", "smoke_target",
+        "finish_target", "release_source",
     ]  # fmt: skip
     assert all(order.errand.read_only for order in cold.steps.orders[1:])
     assert report.outcome == "done"

@@ -27,11 +27,12 @@ FAULTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("vsphere", "5xx"): ANY,
     ("vsphere", "wrong certificate"): ANY,
     ("xapi", "session expired"): ANY,
-    ("xapi", "task lost"): ("task.create", "Async.*", "VDI.checksum"),
+    ("xapi", "task lost"): ("task.create", "Async.*", "VDI.checksum", "VDI.pool_migrate"),
     ("xapi", "host rebooting"): ANY,
-    ("xapi", "SR full"): ("VDI.create", "VM.snapshot", "VDI.snapshot", "PUT /import_raw_vdi"),
-    ("xapi", "disk locked"): ("VDI.destroy", "VM.start", "VM.snapshot", "VDI.snapshot", "PUT /import_raw_vdi",
-                              "GET /export_raw_vdi"),
+    ("xapi", "SR full"): ("VDI.create", "VDI.clone", "VM.snapshot", "VDI.snapshot", "VDI.pool_migrate",
+                          "PUT /import_raw_vdi"),
+    ("xapi", "disk locked"): ("VDI.destroy", "VDI.clone", "VDI.pool_migrate", "VM.start", "VM.snapshot", "VDI.snapshot",
+                              "PUT /import_raw_vdi", "GET /export_raw_vdi"),
     ("xapi", "toolstack restart"): ANY,
     ("xapi", "master changed"): ANY,
     ("xapi", "network cut"): ANY,
@@ -55,20 +56,50 @@ ROUTES: dict[str, str] = {
     "take_bases": "read back between",
     "drop_bases": "read back between",
     "prove_by_checksum": "checksum",
+    "next_window": "window",
+    "take_approved_step": "approved steps",
+    "source_goes_off": "late shutdown",
+    "make_test": "test boot",
+    "start_test": "test boot",
+    "drop_test": "test boot",
+    "undiverge_target": "undone after diverged",
+    "smoke_target": "after the start",
+    "reboot_target": "after the start",
+    "see_source_off": "after the start",
+    "retire_source": "after the start",
+    "remove_source": "removal",
+    "move_disks": "move disks",
 }
 """The path on which an activity lies, where it is not the straight one."""
+FIRST_OF_ROADS = 441
+"""Recorded runs of the seeds before it walked a grid without them."""
 UNREACHED = {"inspect", "find_machines", "assess_machines", "find_snapshot", "read_record", "find_leftovers",
-             "remove_leftover",
-             "next_window", "source_goes_off", "take_approved_step", "smoke_target", "make_test", "start_test",
-             "drop_test", "move_disks", "see_source_off", "retire_source", "remove_source",
-             "reboot_target", "undiverge_target"}  # fmt: skip
-"""Activities of no migration, of windows, of a guest that shuts down late, of steps that a request approves, of test
-boots, of a cutover undone after `diverged`, and of what a request may ask for after the start: on no road that a run
-takes yet."""
-LATER = ("append_record",)
-"""Activities that are newer than the grid: their cells come last, so that a seed stays what it was."""
-REPEATED = {"freeze": 2, "copy_disk": 2, "seal": 2, "preflight": 1, "fence_source": 1}
-"""How many of these may be let pass: a straight migration has one more."""
+             "remove_leftover"}  # fmt: skip
+"""Activities of no migration: they answer a person who looks (`inspect`, `find_machines`, `assess_machines`,
+`read_record`), who verifies an ended one (`find_snapshot`), or who clears up after one that was terminated
+(`find_leftovers`, `remove_leftover`)."""
+LATER = (
+    (0, ("append_record",)),
+    (FIRST_OF_ROADS, ("next_window", "take_approved_step", "source_goes_off", "make_test", "start_test", "drop_test",
+                      "undiverge_target", "smoke_target", "reboot_target", "see_source_off", "retire_source",
+                      "remove_source", "move_disks")),
+)  # fmt: skip
+"""Activities that are newer than the grid, and the seed that is the first to walk their cells: they come last, so that
+a seed stays what it was."""
+REPEATED = {"freeze": 2, "copy_disk": 2, "seal": 2, "preflight": 1, "fence_source": 1, "take_approved_step": 1,
+            "smoke_target": 2}  # fmt: skip
+"""How many of these may be let pass: a migration on their road has one more."""
+ONE_ROAD = ("straight", "approved steps", "after the start", "rollback in probation")
+"""Roads on which :data:`REPEATED` holds."""
+OTHER_ROADS = {
+    "smoke_target": ("rollback in probation", "test boot"),
+    "see_source_off": ("rollback in probation",),
+    "make_test": ("cancel in test boot",),
+    "start_test": ("cancel in test boot",),
+    "drop_test": ("cancel in test boot",),
+    "undiverge_target": ("cancel before start",),
+}
+"""Which a part of the runs takes instead."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +139,19 @@ class Orders:
     number: float
 
 
-def cells() -> list[Cell]:
-    """All that can be, in the order in which seeds walk them."""
+def cells(known_by: int | None = None) -> list[Cell]:
+    """All that can be, in the order in which seeds walk them; or those that a seed could walk.
+
+    Args:
+        known_by: that seed.
+    """
+    newer = [each for first, activities in LATER for each in activities]
+    walks = [sorted(set(REACH) - set(newer))]
+    for first, activities in LATER:
+        if known_by is None or known_by >= first:
+            walks += [[each] for each in activities]
     walked: list[Cell] = []
-    for activities in (sorted(set(REACH) - set(LATER)), *([each] for each in LATER)):
+    for activities in walks:
         made = [
             Cell(activity, side, fault)
             for activity in activities
@@ -121,6 +161,20 @@ def cells() -> list[Cell]:
         random.Random(20261125).shuffle(made)
         walked += made
     return walked
+
+
+def cell_of(seed: int) -> Cell:
+    """What was added is walked first by the seeds from then on; then it goes round and round."""
+    first = max(each for each, _ in LATER if each <= seed)
+    before = len(cells(first - 1)) if first else 0
+    walked = cells(seed)
+    return walked[(before + seed - first) % len(walked)]
+
+
+def seeds_of_all() -> range:
+    """Those that walk every cell."""
+    last = LATER[-1][0]
+    return range(last + len(cells()) - len(cells(last - 1)))
 
 
 def _meets(activity: str, side: str, needed: tuple[str, ...]) -> bool:
@@ -137,8 +191,7 @@ def requests_of(activity: str, side: str) -> int:
 
 def orders(seed: int) -> Orders:
     """The run of that seed."""
-    walked = cells()
-    cell = walked[seed % len(walked)]
+    cell = cell_of(seed)
     chance = random.Random(seed)
     route = ROUTES.get(cell.activity, "straight")
     # What is on several roads is met on each of them.
@@ -149,7 +202,11 @@ def orders(seed: int) -> Orders:
     if cell.activity in ("block_target", "raise_target_epoch"):
         route = chance.choice(["rollback", "cancel before start"])
         route = "rollback" if cell.side in ("worker", "server") else route  # nothing stands in the way of a start there
-    occurrence = chance.randint(0, REPEATED.get(cell.activity, 0)) if route == "straight" else 0
+    if cell.activity in OTHER_ROADS and chance.random() < 0.35:
+        route = chance.choice(OTHER_ROADS[cell.activity])
+        if cell.side in ("worker", "server"):  # nothing holds what is cancelled there until the cancel is heard
+            route = ROUTES[cell.activity]
+    occurrence = chance.randint(0, REPEATED.get(cell.activity, 0)) if route in ONE_ROAD else 0
     streamed = cell.fault == "lease lost" or (cell.activity in ("copy_disk", "prove_source") and chance.random() < 0.25)
     if cell.fault == "disk locked" and cell.side == "vsphere":
         streamed = False

@@ -1,8 +1,13 @@
-"""What each activity asks of each side, told by undisturbed runs: the table in :mod:`tests.chaos.reach`."""
+"""What each activity asks of each side, told by undisturbed runs: the table in :mod:`tests.chaos.reach`.
+
+``python -m tests.chaos.learning [ROAD ...]``; with roads, only activities that the table lacks are added to it, so that
+what a seed says stays what it was.
+"""
 
 import asyncio
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +15,20 @@ from simulators.lab import Lab
 from starter.temporal_server import DevServer
 from tests.chaos import one_run
 from tests.chaos.grid import Cell, Orders
+from tests.chaos.reach import REACH
+from tests.chaos.roads import ROADS
 
-_ROUTES = ["straight", "a freeze that fails", "cancel in cutover", "cancel before start", "rollback",
-           "read back between", "checksum"]  # fmt: skip
 
-
-async def learn() -> dict[str, dict[str, dict[str, int]]]:
+async def learn(roads: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
     """By activity, side and call: how often at most."""
     reach: dict[str, dict[str, dict[str, int]]] = {}
     with tempfile.TemporaryDirectory(prefix="ferry-chaos-") as scratch, DevServer(Path(scratch) / "temporal") as server:
-        for number, route in enumerate([*_ROUTES, "straight"]):
+        streamed = ["straight"] if "straight" in roads else []
+        for number, route in enumerate([*roads, *streamed]):
             folder = Path(scratch) / str(number)
             folder.mkdir()
             nothing = Cell("", "vsphere", "")
-            datastore = "vsan" if number == len(_ROUTES) else "NFS"
+            datastore = "vsan" if number == len(roads) else "NFS"
             said = Orders(0, nothing, route, 0, 0.0, 0, 0.0, "retry", 1, datastore, 0.0)
             noted = _Noting(reach)
             made, one_run._Run = one_run._Run, noted.run  # type: ignore[misc, assignment]
@@ -80,10 +85,11 @@ def written(reach: dict[str, dict[str, dict[str, int]]]) -> str:
 
 
 if __name__ == "__main__":
-    found = asyncio.run(learn())
-    (Path(__file__).parent / "reach.py").write_text(written(found))
     import os
     import sys
 
+    found = asyncio.run(learn(sys.argv[1:] or list(ROADS)))
+    found = {**found, **REACH} if sys.argv[1:] else found
+    (Path(__file__).parent / "reach.py").write_text(written({name: found[name] for name in sorted(found)}))
     sys.stdout.flush()
     os._exit(0)

@@ -17,23 +17,24 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from contracts.names import Message, Phase
+from contracts.names import ACCEPTED_IN, MOVE_DISK, Message, Phase
 from contracts.told import Report, Status
 from simulators.faults import FaultRule
 from simulators.inventory import load_inventory
 from simulators.lab import Lab
 from starter.beginning import begin, request_of
 from starter.temporal_server import DevServer
+from tests.chaos.afterwards import afterwards
 from tests.chaos.aim import Aim, worker_here
 from tests.chaos.arming import Armed
 from tests.chaos.grid import Orders
-from tests.chaos.judging import Verdict, judge
+from tests.chaos.judging import After, Verdict, judge, tests_that_meet_others
+from tests.chaos.roads import LATE, ROADS, SPEED
 from tests.end_to_end.running import BIN, ROOT
 
 MIB = 1 << 20
 PATIENCE = 240.0
 """Seconds, after which a run that has not ended is wrong."""
-SPEED = 60
 SPEED_OF_AN_HOUR = 1200
 """An hour is three seconds then."""
 MOST_ANSWERS = 8
@@ -46,10 +47,11 @@ vsphere:
       power: on
       nics: [{{network: VM Network, mac: "00:50:56:aa:00:01"}}]
       disks: [{disks}]
-      guest: {{tools: running, writes_mib_per_s: 0.5, shutdown_seconds: 0.5, shutdown_burst_mib: 0.25, seed: {seed}}}
-xcpng:
+      guest: {{tools: running, writes_mib_per_s: 0.5, shutdown_seconds: {shutdown_seconds}, shutdown_burst_mib: 0.25,
+              seed: {seed}}}
+{vm}xcpng:
   hosts: [{hosts}]
-  srs: [{{name: sr1, type: nfs, size_gib: 64}}]
+  srs: [{{name: sr1, type: nfs, size_gib: 64}}{sr}]
   networks: [{{name: lan}}]
 """
 
@@ -89,6 +91,9 @@ async def one_run(orders: Orders, folder: Path, server: DevServer) -> Result:
             lab.xapi.faults.add(FaultRule("GET /export_raw_vdi*", "http", argument=404, count=-1))
         if orders.route == "a freeze that fails":  # when its snapshot is there
             lab.vsphere.faults.add(FaultRule("RefreshStorageInfo", "fault", argument="RestrictedVersion"))
+        if orders.route == "undone after diverged":  # a human must give the account its rights back
+            wire = ["RBAC_PERMISSION_DENIED", "vm.remove_from_blocked_operations", "No permission in user session"]
+            lab.xapi.faults.add(FaultRule("VM.remove_from_blocked_operations", "error", argument=wire))
         run = _Run(orders, lab, folder, server, result)
         try:
             await asyncio.wait_for(run.play(), PATIENCE)
@@ -98,7 +103,8 @@ async def one_run(orders: Orders, folder: Path, server: DevServer) -> Result:
             result.wrong.append(f"{type(error).__name__}: {error}")
         result.struck = run.struck
         if run.report is not None:
-            verdict: Verdict = judge(lab, run.report, result.asked)
+            verdict: Verdict = judge(lab, run.report, result.asked, orders.route, run.after)
+            result.asked += run.after.codes if run.after is not None else []
             result.outcome, result.code = verdict.outcome, verdict.code
             result.wrong += verdict.wrong
     result.seconds = round(time.monotonic() - began, 1)
@@ -115,7 +121,10 @@ class _Run:
         self._deed_done = False
         self._migration: WorkflowHandle[Any, Any] | None = None
         self._restarting: asyncio.Task[None] | None = None
+        self._road = ROADS[orders.route]
+        self._given_up_at: float | None = None
         self.report: Report | None = None
+        self.after: After | None = None
 
     @property
     def struck(self) -> int:
@@ -154,6 +163,10 @@ class _Run:
         await asyncio.sleep(self._orders.seconds)
         await asyncio.to_thread(self._server.start)
 
+    def _mend(self) -> None:
+        if self._armed is not None:
+            self._armed.mend()
+
     # -- the whole
 
     async def play(self) -> None:
@@ -169,6 +182,8 @@ class _Run:
                     self._lab.vsphere.faults.add(FaultRule("GET /folder", delay=0.05, count=-1))
                 await self._until_over(migration)
                 self.report = await migration.query("report", result_type=Report, rpc_timeout=timedelta(seconds=20))
+                if self._road.afterwards and self.report.outcome == "done":
+                    self.after = await afterwards(client, self._lab, self.report, self._road.afterwards, self._mend)
         finally:
             if self._armed is not None:
                 self._armed.mend()
@@ -179,12 +194,10 @@ class _Run:
                     await migration.terminate("the run is over", rpc_timeout=timedelta(seconds=10))
 
     def _request(self) -> Any:
-        between = self._orders.route == "read back between"
         return request_of(
             {
                 "source": "vsphere", "vm": "web01", "target": "lab", "segment_bytes": 4 * MIB, "delta_interval": "1s",
-                "approval": "auto", "max_passes": 3,
-                "downtime_budget": "31s" if between else "90s",
+                "approval": "auto", "max_passes": 3, "downtime_budget": "90s", **self._road.request,
             }
         )  # fmt: skip
 
@@ -199,6 +212,7 @@ class _Run:
                     return
                 status: Status = await migration.query("status", result_type=Status, rpc_timeout=timedelta(seconds=3))
                 self._status = status
+                self._result.wrong += tests_that_meet_others(self._lab)
                 await self._look(migration, status)
             except AssertionError:
                 raise
@@ -207,19 +221,17 @@ class _Run:
 
     async def _deed(self, migration: WorkflowHandle[Any, Any]) -> None:
         """What the route wants besides."""
-        begun, route = self._aim.begun, self._orders.route
+        begun, road = self._aim.begun, self._road
         if self._deed_done:
             return
-        cancelled_in = {"cancel in cutover": "snapshot_target",
-                        "cancel before start": "unblock_target"}  # fmt: skip
-        if route in cancelled_in and begun[cancelled_in[route]]:
+        if road.cancelled_in and begun[road.cancelled_in]:
             self._deed_done = True
             try:
                 await migration.cancel(rpc_timeout=timedelta(seconds=3))
             except Exception:
                 self._deed_done = False
                 raise
-        elif route == "rollback" and begun["prove_source"]:
+        elif road.rolled_back_in and begun[road.rolled_back_in]:
             self._deed_done = True
             try:
                 await self._roll_back(migration)
@@ -234,6 +246,8 @@ class _Run:
 
     async def _look(self, migration: WorkflowHandle[Any, Any], status: Status) -> None:
         asked, said = self._result.asked, self._result.said
+        if self._waits_for_the_guest(status):
+            return
         if status.needs_human:
             asked.append(status.needs_human)
             if len(said) >= MOST_ANSWERS:
@@ -253,17 +267,26 @@ class _Run:
             else:
                 said.append("retry")
                 await self._say(migration, Message.RETRY, {"who": "chaos"})
-        elif status.phase is Phase.AWAITING_APPROVAL and not status.approved_by and asked:
+        elif self._road.tested and not status.test_boots:
+            if status.phase in ACCEPTED_IN[Message.TEST_BOOT] and not status.test_boot:
+                await self._say(migration, Message.TEST_BOOT, {"who": "chaos", "within": "20s"})
+        elif status.phase is Phase.AWAITING_APPROVAL and not status.approved_by and (asked or self._road.tested):
             await self._say(migration, Message.APPROVE, {"approval_ticket": status.approval_ticket, "who": "chaos"})
+
+    def _waits_for_the_guest(self, status: Status) -> bool:
+        """A human who sees the guest at work lets it; who cancels does so at some moment, about when it goes off."""
+        if self._orders.route != "late shutdown" or status.needs_human != "source.shutdown_timeout":
+            return False
+        self._given_up_at = self._given_up_at or time.monotonic()
+        patience = 2 + 8 * self._orders.number if self._orders.answer == "cancel" else 4 * LATE
+        return time.monotonic() < self._given_up_at + patience
 
     def _see_who_is_asked(self, status: Status) -> None:
         """A human is asked with the source running as before, unless it is the way back itself that they must mend."""
         machine = self._lab.vsphere.world.vm("web01")
         cell = self._orders.cell
         # Of a system that is not trusted, the way back over it waits for a human as well.
-        on_its_way_back = (
-            cell.activity in WAY_BACK or self._orders.route != "straight" or cell.fault == "wrong certificate"
-        )
+        on_its_way_back = cell.activity in WAY_BACK or self._road.goes_back or cell.fault == "wrong certificate"
         if status.started_at is None and machine.power != "poweredOn" and not on_its_way_back:
             self._result.wrong.append(f"{status.needs_human} is asked with the source {machine.power}")
 
@@ -331,12 +354,16 @@ def _inventory(folder: Path, orders: Orders) -> Path:
             content[at * MIB : (at + 2) * MIB] = chance.randbytes(2 * MIB)
         content[-512:] = chance.randbytes(512)
         (folder / f"disk{number}.raw").write_bytes(content)
+    road = ROADS[orders.route]
     hosts = 2 if orders.cell.fault == "master changed" else 1
     file = folder / "inventory.yaml"
     file.write_text(
         INVENTORY.format(
             seed=orders.seed,
             datastore=orders.datastore,
+            shutdown_seconds=road.shutdown_seconds,
+            vm="".join(f"      {key}: {json.dumps(value)}\n" for key, value in road.vm.items()),
+            sr=", {name: sr2, type: nfs, size_gib: 64}" if road.afterwards == MOVE_DISK else "",
             disks=", ".join(f"{{image: disk{each}.raw, datastore: ds1, unit: {each}}}" for each in range(orders.disks)),
             hosts=", ".join(f"{{name: xcp{each + 1}}}" for each in range(hosts)),
         )

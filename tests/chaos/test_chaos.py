@@ -10,12 +10,15 @@ from contracts.told import Report
 from simulators.inventory import Inventory
 from simulators.lab import Lab
 from tests.chaos.campaign import Campaign, campaign
-from tests.chaos.grid import FAULTS, UNREACHED, cells, orders
-from tests.chaos.judging import judge
+from tests.chaos.grid import FAULTS, UNREACHED, cells, orders, seeds_of_all
+from tests.chaos.judging import After, judge, tests_that_meet_others
 from tests.chaos.reach import REACH
 from tests.chaos.results import page
+from tests.chaos.roads import FOREIGN, ROADS
+from tests.end_to_end.running import ROOT
 from workflows.timing import TIMINGS
 
+RECORDED = ROOT / "docs/results/chaos.jsonl"
 SEEDS = (2, 8, 13, 20, 27, 28)
 """A datastore and an SR that are full, a host that reboots, sessions, a lease and a trusted certificate lost."""
 
@@ -34,9 +37,22 @@ def test_every_activity_and_every_fault_is_in_the_grid() -> None:
     assert len(set(cells())) == len(cells())
 
 
-def test_as_many_seeds_as_cells_meet_every_cell_and_a_seed_says_all() -> None:
-    assert {orders(seed).cell for seed in range(len(cells()))} == set(cells())
-    assert orders(7) == orders(7) != orders(7 + len(cells()))
+def test_the_seeds_meet_every_cell_and_a_seed_says_all() -> None:
+    assert {orders(seed).cell for seed in seeds_of_all()} == set(cells())
+    assert orders(7) == orders(7) != orders(7 + 366)
+
+
+def test_a_seed_whose_run_is_on_record_stays_what_it_was() -> None:
+    lines = [json.loads(each) for each in RECORDED.read_text().splitlines()]
+    assert len(lines) > 400
+    for line in lines:
+        said = orders(line["seed"])
+        told = (said.cell.activity, said.cell.side, said.cell.fault, said.route)
+        assert told == (line["activity"], line["side"], line["fault"], line["route"]), line["seed"]
+
+
+def test_every_road_is_one_that_a_seed_takes() -> None:
+    assert {orders(seed).route for seed in seeds_of_all()} == set(ROADS)
 
 
 LAB = {"vsphere": {"vms": [{"name": "web01", "power": "on", "nics": [{"mac": "00:50:56:aa:00:01"}],
@@ -49,9 +65,9 @@ class Seen:
 
     lab: Lab
 
-    def wrong(self, **report: object) -> str:
+    def wrong(self, route: str = "straight", after: After | None = None, **report: object) -> str:
         given = Report.model_validate({"outcome": "failed", "error": "xapi.sr_full", **report})
-        return "; ".join(judge(self.lab, given, []).wrong)
+        return "; ".join(judge(self.lab, given, [], route, after).wrong)
 
 
 @pytest.fixture
@@ -80,6 +96,51 @@ def test_the_judge_sees_what_is_wrong(seen) -> None:
         assert each in told
     seen.lab.xapi.pool.power_log.append((0.0, "web01", "Running"))
     assert "both machines were on at once" in seen.wrong()
+
+
+def test_the_judge_sees_what_is_left_of_a_test_boot_and_one_that_nobody_asked_for(seen) -> None:
+    db = seen.lab.xapi.pool.db
+    db.add("network", name_label="web01 (ferry test) (no uplink)", other_config={"ferry.test": "m1"})
+    db.add("VDI", uuid="a-clone", is_a_snapshot=False, other_config={"ferry.test": "a-disk"})
+    seen.lab.xapi.pool.power_log.append((0.0, "web01 (ferry test)", "Running"))
+
+    told = seen.wrong()
+
+    for each in ("networks of tests are left", "bear the mark of a test", "a test was booted that nobody asked for"):
+        assert each in told
+    assert "both machines" not in told, "a test on a network of its own is no second machine"
+    assert "nobody asked for" not in seen.wrong("test boot")
+
+
+def test_the_judge_sees_a_test_that_meets_others(seen) -> None:
+    db = seen.lab.xapi.pool.db
+    [lan] = db.by_name("network", "lan")
+    vm = db.add("VM", name_label="web01 (ferry test)", power_state="Running", VIFs=[])
+    assert tests_that_meet_others(seen.lab) == []
+
+    db.get("VM", vm)["VIFs"].append(db.add("VIF", network=lan, VM=vm, MAC="00:50:56:aa:00:01"))
+
+    assert tests_that_meet_others(seen.lab) == ["web01 (ferry test) runs on a network with an uplink"]
+
+
+def test_the_judge_sees_a_source_that_is_renamed_or_gone_without_a_yes(seen) -> None:
+    machine = seen.lab.vsphere.world.vm("web01")
+    as_it_was = seen.lab.vsphere.state()["web01"]
+
+    machine.name = "web01-migrated"
+    assert "no report says so" in seen.wrong()
+    assert "it was retired, and its name is" in seen.wrong(retired_as="web01-migrated-2")
+    seen.lab.vsphere.world.machines.clear()
+    assert "nobody said yes" in seen.wrong(after=After("RetireVm", codes=["vm.gone"], source=as_it_was))
+    assert "nobody said yes" not in seen.wrong(after=After("RetireVm", done=True, source=as_it_was))
+
+
+def test_snapshots_of_others_stay_only_where_the_migration_failed_and_were_there_before(seen) -> None:
+    seen.lab.vsphere.world.vm("web01").take_snapshot(FOREIGN, "")
+
+    assert "snapshots are left" not in seen.wrong("approved steps")
+    assert "snapshots are left" in seen.wrong("approved steps", outcome="done")
+    assert "snapshots are left" in seen.wrong()
 
 
 def test_a_page_tells_the_command_of_every_violation() -> None:

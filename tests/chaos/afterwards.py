@@ -43,7 +43,7 @@ async def afterwards(client: Client, lab: Lab, report: Report, kind: str, mend: 
     kept.mkdir()
     for file in flats_of(lab):
         made.kept.append(Path(shutil.copy(file, kept / file.name)))
-    said = {
+    said: dict[str, Any] = {
         RETIRE_VM: {"report": report.model_dump(mode="json"), "who": "chaos", "remove": True, "confirm": made.name},
         MOVE_DISK: {"target": "lab", "vm": report.target_vm, "sr": "sr2", "who": "chaos"},
     }[kind]

@@ -89,6 +89,7 @@ a seed stays what it was."""
 REPEATED = {"freeze": 2, "copy_disk": 2, "seal": 2, "preflight": 1, "fence_source": 1, "take_approved_step": 1,
             "smoke_target": 2}  # fmt: skip
 """How many of these may be let pass: a migration on their road has one more."""
+OF_SNAPSHOTS = ("datastore full", "disk locked", "removal of an hour")
 ONE_ROAD = ("straight", "approved steps", "after the start", "rollback in probation")
 """Roads on which :data:`REPEATED` holds."""
 OTHER_ROADS = {
@@ -145,11 +146,11 @@ def cells(known_by: int | None = None) -> list[Cell]:
     Args:
         known_by: that seed.
     """
-    newer = [each for first, activities in LATER for each in activities]
-    walks = [sorted(set(REACH) - set(newer))]
-    for first, activities in LATER:
+    newer = {name for _, names in LATER for name in names}
+    walks = [sorted(set(REACH) - newer)]
+    for first, names in LATER:
         if known_by is None or known_by >= first:
-            walks += [[each] for each in activities]
+            walks += [[name] for name in names]
     walked: list[Cell] = []
     for activities in walks:
         made = [
@@ -207,6 +208,8 @@ def orders(seed: int) -> Orders:
         if cell.side in ("worker", "server"):  # nothing holds what is cancelled there until the cancel is heard
             route = ROUTES[cell.activity]
     occurrence = chance.randint(0, REPEATED.get(cell.activity, 0)) if route in ONE_ROAD else 0
+    if cell.activity == "take_approved_step" and cell.fault in OF_SNAPSHOTS:
+        occurrence = 0  # the second step is the ISO's
     streamed = cell.fault == "lease lost" or (cell.activity in ("copy_disk", "prove_source") and chance.random() < 0.25)
     if cell.fault == "disk locked" and cell.side == "vsphere":
         streamed = False

@@ -28,7 +28,7 @@ from tests.chaos.afterwards import afterwards
 from tests.chaos.aim import Aim, worker_here
 from tests.chaos.arming import Armed
 from tests.chaos.grid import Orders
-from tests.chaos.judging import After, Verdict, judge, tests_that_meet_others
+from tests.chaos.judging import After, Verdict, judge, meeting_others
 from tests.chaos.roads import LATE, ROADS, SPEED
 from tests.end_to_end.running import BIN, ROOT
 
@@ -212,7 +212,7 @@ class _Run:
                     return
                 status: Status = await migration.query("status", result_type=Status, rpc_timeout=timedelta(seconds=3))
                 self._status = status
-                self._result.wrong += tests_that_meet_others(self._lab)
+                self._result.wrong += meeting_others(self._lab)
                 await self._look(migration, status)
             except AssertionError:
                 raise

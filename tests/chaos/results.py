@@ -27,7 +27,10 @@ def page(made: Campaign, lines_in: str, earlier: Sequence[Line] = ()) -> str:
             "",
             f'`make chaos ARGS="--runs {count} --seed {first} --results {lines_in}"`, {os.cpu_count()} cores. A run is '
             "a migration of one or two disks of 16 MiB by the real worker and the real Temporal server, between both "
-            "simulators, with one fault aimed at one activity. A cell of the grid is an activity and a fault of an API "
+            "simulators, with one fault aimed at one activity. It takes the road on which that activity lies: "
+            "straight, undone, rolled back, with windows, approved steps, a late shutdown, a test boot, a probation; "
+            "or what is asked for when it is done, the removal of the source or a move of the disks. "
+            "A cell of the grid is an activity and a fault of an API "
             "that it calls (or a SIGKILL of worker or server); it counts as hit when the fault met a call, not when it "
             "was planned. The judge reads the lab's disks, power logs and records, not Ferry's reports; the power logs "
             "hold every change, so two machines on at once are seen at any instant. The lines beside this page "

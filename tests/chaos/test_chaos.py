@@ -9,9 +9,9 @@ import pytest
 from contracts.told import Report
 from simulators.inventory import Inventory
 from simulators.lab import Lab
-from tests.chaos.campaign import Campaign, campaign
+from tests.chaos.campaign import Campaign, campaign, known
 from tests.chaos.grid import FAULTS, UNREACHED, cells, orders, seeds_of_all
-from tests.chaos.judging import After, judge, tests_that_meet_others
+from tests.chaos.judging import After, judge, meeting_others
 from tests.chaos.reach import REACH
 from tests.chaos.results import page
 from tests.chaos.roads import FOREIGN, ROADS
@@ -43,9 +43,9 @@ def test_the_seeds_meet_every_cell_and_a_seed_says_all() -> None:
 
 
 def test_a_seed_whose_run_is_on_record_stays_what_it_was() -> None:
-    lines = [json.loads(each) for each in RECORDED.read_text().splitlines()]
+    lines = known(RECORDED)
     assert len(lines) > 400
-    for line in lines:
+    for line in lines.values():
         said = orders(line["seed"])
         told = (said.cell.activity, said.cell.side, said.cell.fault, said.route)
         assert told == (line["activity"], line["side"], line["fault"], line["route"]), line["seed"]
@@ -116,11 +116,11 @@ def test_the_judge_sees_a_test_that_meets_others(seen) -> None:
     db = seen.lab.xapi.pool.db
     [lan] = db.by_name("network", "lan")
     vm = db.add("VM", name_label="web01 (ferry test)", power_state="Running", VIFs=[])
-    assert tests_that_meet_others(seen.lab) == []
+    assert meeting_others(seen.lab) == []
 
     db.get("VM", vm)["VIFs"].append(db.add("VIF", network=lan, VM=vm, MAC="00:50:56:aa:00:01"))
 
-    assert tests_that_meet_others(seen.lab) == ["web01 (ferry test) runs on a network with an uplink"]
+    assert meeting_others(seen.lab) == ["web01 (ferry test) runs on a network with an uplink"]
 
 
 def test_the_judge_sees_a_source_that_is_renamed_or_gone_without_a_yes(seen) -> None:

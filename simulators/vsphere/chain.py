@@ -134,8 +134,10 @@ class Disk:
         return grains
 
     def close(self) -> None:
-        """Give back the files."""
-        os.close(self._base)
+        """Give back the files; a write that comes later is refused: its number may be another file's by then."""
+        with self.lock:
+            os.close(self._base)
+            self._base = -1
         for link in self.links[1:]:
             assert link.delta is not None
             link.delta.close()

@@ -53,6 +53,7 @@ class Machine:
         self.bios_uuid = str(uuid.uuid4())
         self.lock = threading.RLock()
         self.power = "poweredOff"
+        self.closed = False  # the lab is down, whatever still sleeps in it
         self.template, self.cdrom, self.question = said.settings.template, said.cdrom, said.settings.question
         self.extra_config: dict[str, str] = {}
         self.config_version = 1
@@ -267,6 +268,7 @@ class Machine:
 
     def close(self) -> None:
         """End the guest and give back the files."""
+        self.closed = True
         self.guest.halt(burst=False)
         for disk in self.disks:
             disk.close()

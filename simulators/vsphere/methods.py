@@ -223,7 +223,7 @@ class Methods:
 
         def later() -> None:
             self._world.clock.sleep(machine.said.guest.shutdown_seconds)
-            if machine.power == "poweredOn":
+            if machine.power == "poweredOn" and not machine.closed:
                 machine.turn_off(burst=True)
 
         threading.Thread(target=later, daemon=True).start()

@@ -14,6 +14,8 @@ from tests.chaos.reach import REACH
 
 HOUR = 3600
 STATUSES = (500, 502, 503, 504)
+LOOKS_AGAIN = ("smoke_target", "source_goes_off")
+"""They look until they see what they wait for, which may be at once."""
 DETACHED = ["HostNotConnected", "HostCommunication", "HostNotReachable"]
 
 
@@ -68,7 +70,8 @@ class Armed:
     def _skip(self) -> int:
         cell = self._orders.cell
         # An activity that comes again has less to ask, and the table holds the most that was seen.
-        most = requests_of(cell.activity, cell.side) * (0.2 if self._orders.occurrence else 0.6)
+        looks_again = self._orders.occurrence or cell.activity in LOOKS_AGAIN
+        most = requests_of(cell.activity, cell.side) * (0.2 if looks_again else 0.6)
         return int(self._orders.moment**2 * most)
 
     def _outage(self, kind: str, **said: Any) -> None:

@@ -85,3 +85,16 @@ def test_change_tracking_tells_what_was_written_between_two_ids():
     assert tracking.since(first, None) == {5, 9}
     with pytest.raises(KeyError):
         tracking.since("52 00/1", 2)
+
+
+def test_a_guest_whose_lab_is_down_writes_into_nobody_elses_disk(tmp_path):
+    """A shutdown that was asked for sleeps on; the numbers of closed files are given to others at once."""
+    gone = Disk(tmp_path, "gone", 1 << 20)
+    gone.close()
+    other = Disk(tmp_path, "other", 1 << 20)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        gone.write(0, b"x" * 512)
+
+    assert other.read(0, 1 << 20) == bytes(1 << 20)
+    other.close()

@@ -208,6 +208,8 @@ def orders(seed: int) -> Orders:
         if cell.side in ("worker", "server"):  # nothing holds what is cancelled there until the cancel is heard
             route = ROUTES[cell.activity]
     occurrence = chance.randint(0, REPEATED.get(cell.activity, 0)) if route in ONE_ROAD else 0
+    if route == "rollback in probation":
+        occurrence = min(occurrence, 1)  # the one in probation is called off
     if cell.activity == "take_approved_step" and cell.fault in OF_SNAPSHOTS:
         occurrence = 0  # the second step is the ISO's
     streamed = cell.fault == "lease lost" or (cell.activity in ("copy_disk", "prove_source") and chance.random() < 0.25)

@@ -19,8 +19,9 @@ from tests.end_to_end.running import ROOT
 from workflows.timing import TIMINGS
 
 RECORDED = ROOT / "docs/results/chaos.jsonl"
-SEEDS = (2, 8, 13, 20, 27, 28)
-"""A datastore and an SR that are full, a host that reboots, sessions, a lease and a trusted certificate lost."""
+SEEDS = (2, 8, 13, 20, 27, 28, 466, 571)
+"""A datastore and an SR that are full, a host that reboots, sessions, a lease and a trusted certificate lost; no room
+for a test boot, and the task lost that removes a source."""
 
 
 @pytest.mark.timeout(300)

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.console import seen_at
 from activities.running import cuttable, in_thread
 from activities.systems import Systems
 from contracts.after import RebootOrder, SmokeOrder, SmokeReport, Vitals
+from contracts.error_catalogue import entry
 from contracts.machine import Power
 from contracts.steps import Progress
 from platforms.ports import Target
@@ -30,12 +32,21 @@ class SmokeActivities:
     @activity.defn
     async def smoke_target(self, order: SmokeOrder) -> SmokeReport:
         """Look until nothing is missing, or until the time is over; a VM that does not run is not waited for."""
-        target = self._systems.target(order.errand.target)
+        target, info = self._systems.target(order.errand.target), activity.info()
+        name = f"{(info.workflow_run_id or 'run')[:8]}-{info.activity_id}"
         return await cuttable(
-            lambda cut: _watched(target, order, cut),
+            lambda cut: self._told(target, order, _watched(target, order, cut), name),
             pool=self._systems.pool,
             details=lambda: Progress(disk="", step="smoke test"),
         )
+
+    def _told(self, target: Target, order: SmokeOrder, report: SmokeReport, name: str) -> SmokeReport:
+        """With what its console shows, where that was asked for."""
+        if not order.console or report.vitals.power is not Power.ON:
+            return report
+        seen = seen_at(target, self._systems.store, order.errand.migration, order.vm, name)
+        found = (f"its console tells of {seen.diagnosis}: {entry(seen.diagnosis).meaning}",) if seen.diagnosis else ()
+        return report.model_copy(update={"console": seen, "missing": (*report.missing, *found)})
 
     @activity.defn
     async def reboot_target(self, order: RebootOrder) -> None:
@@ -51,7 +62,9 @@ def _watched(target: Target, order: SmokeOrder, cut: threading.Event) -> SmokeRe
     while True:
         report = look(order, target.vitals(order.vm))
         over = time.monotonic() + LOOK_EVERY > deadline
-        if report.passed or over or report.vitals.power is not Power.ON or cut.wait(LOOK_EVERY):
+        # Where nothing tells that it has booted, its console is worth a look only once it had its time.
+        blind = order.console and not order.ports and not order.guest_tools
+        if (report.passed and not blind) or over or report.vitals.power is not Power.ON or cut.wait(LOOK_EVERY):
             return report
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from contracts.base import Contract, Request
+from contracts.console import Seen
 from contracts.durations import Duration
 from contracts.machine import Power
 from contracts.steps import Errand
@@ -23,6 +24,9 @@ class Smoke(Request):
     guest_tools: bool = Field(default=False, description="the guest's tools must answer")
     within: Duration = Field(default=timedelta(minutes=10), description="a slow boot is no failed one")
     reboot: bool = Field(default=False, description="then it is rebooted, by its tools or by you, and tested again")
+    console: bool = Field(
+        default=False, description="its console is looked at: text where the pool has it, else a picture"
+    )
 
 
 class Vitals(Contract):
@@ -43,6 +47,7 @@ class SmokeOrder(Contract):
     address: str = ""
     guest_tools: bool = False
     within: timedelta = timedelta(0)
+    console: bool = False
     booted_since: datetime | None = Field(default=None, description="a boot that began then is not yet the next one")
 
 
@@ -54,6 +59,7 @@ class SmokeReport(Contract):
     vitals: Vitals
     open_ports: tuple[str, ...] = Field(default=(), description="address:port")
     missing: tuple[str, ...] = ()
+    console: Seen | None = Field(default=None, description="where it was asked for")
     accepted_by: str = Field(default="", description="who took it as it is, though it did not pass")
 
     @property

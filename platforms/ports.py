@@ -270,6 +270,13 @@ class Target(Protocol):
         """How it does, as it can be seen from outside. Raises ``xapi.shell_broken`` when it is gone."""
         ...
 
+    def console(self, vm: str) -> tuple[bytes, bytes]:
+        """What a running VM shows: text as a terminal gets it, or else a PNG.
+
+        Raises ``smoke.console_busy``, ``smoke.console_unreadable``.
+        """
+        ...
+
     def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
         """In order, after re-reading the epoch; one that has booted since is left alone.
 

@@ -234,6 +234,8 @@ class Xcpng(Strict):
     rolling_upgrade: bool = False
     takes_chunked: bool = True  # no: a PUT of chunked raw is answered 404
     guest_tools: bool = True  # whether started targets have an agent that tells its metrics to Xen
+    limit_console_sessions: bool = False
+    console_text: str = ""  # what started targets print on a text console; empty: they have a picture only
     guest_address: Text = "10.0.0.2"  # what they tell as their first address
 
 

@@ -48,6 +48,7 @@ class SmokeTesting:
             said = SmokeOrder(
                 errand=story.errand, vm=story.shell.vm, ports=smoke.ports, address=smoke.address,
                 guest_tools=smoke.guest_tools, within=smoke.within, booted_since=booted_since,
+                console=smoke.console,
             )  # fmt: skip
             try:
                 report = await story.hear(order("smoke_target", said, SmokeReport, summary=f"smoke test {when}"))

@@ -17,6 +17,7 @@ from platforms.xapi import dom0 as dom0_vbds
 from platforms.xapi.bases import drop_bases, take_bases
 from platforms.xapi.checksum import VdiChecksum, unended
 from platforms.xapi.connection import Connection
+from platforms.xapi.console import console
 from platforms.xapi.facts import describe, facts
 from platforms.xapi.lookup import disk_vbds, other_owner, vm_ref
 from platforms.xapi.move_disk import move_disks
@@ -111,6 +112,10 @@ class XapiTarget:
     def vitals(self, vm: str) -> Vitals:
         """Its power, its boot, and what its guest tells."""
         return vitals(self._api, vm)
+
+    def console(self, vm: str) -> tuple[bytes, bytes]:
+        """Text, or a picture."""
+        return console(self._api, vm)
 
     def reboot(self, vm: str, mark: OwnerMark, booted_at: datetime | None) -> None:
         """By the guest's tools."""

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from simulators.xapi import guest
+from simulators.xapi import consoles, guest
 from simulators.xapi.class_vdi import checked_record, forget_vbd
 from simulators.xapi.class_vdi import snapshot as snapshot_vdi
 from simulators.xapi.database import is_null
@@ -55,7 +55,7 @@ def clone(pool: "Pool", session: str, vm: str, new_name: str) -> str:
     other["mac_seed"] = str(uuid.uuid4())
     copied = {
         **record, "uuid": str(uuid.uuid4()), "name_label": new_name, "other_config": other,
-        "is_default_template": False, "VBDs": [], "VIFs": [], "snapshots": [], "blocked_operations": {},
+        "is_default_template": False, "VBDs": [], "VIFs": [], "consoles": [], "snapshots": [], "blocked_operations": {},
         "metrics": NULL,
         "platform": dict(record["platform"]), "HVM_boot_params": dict(record["HVM_boot_params"]),
         "tags": list(record["tags"]),
@@ -159,7 +159,7 @@ def snapshot(pool: "Pool", session: str, vm: str, new_name: str, ignore_vdis: li
     _not_blocked(pool, vm, "snapshot")
     copied = {
         **record, "uuid": str(uuid.uuid4()), "name_label": new_name, "is_a_template": True, "is_a_snapshot": True,
-        "snapshot_of": vm, "snapshot_time": datetime.now(UTC), "VBDs": [], "VIFs": [], "snapshots": [],
+        "snapshot_of": vm, "snapshot_time": datetime.now(UTC), "VBDs": [], "VIFs": [], "consoles": [], "snapshots": [],
         "power_state": "Halted", "other_config": dict(record["other_config"]), "blocked_operations": {},
     }  # fmt: skip
     ref = pool.db.add("VM", **copied)
@@ -273,6 +273,7 @@ def _start_on(pool: "Pool", vm: str, host: str, paused: bool, operation: str) ->
     )  # fmt: skip
     pool.power_log.append((time.time(), record["name_label"], "Running"))
     pool.state_file.write()
+    consoles.appear(pool, vm)
     guest.boot(pool, vm)
     return ""
 
@@ -299,6 +300,7 @@ def _stop(pool: "Pool", vm: str) -> str:
         pool.db.get("VBD", each)["currently_attached"] = False
     for each in record["VIFs"]:
         pool.db.get("VIF", each)["currently_attached"] = False
+    consoles.vanish(pool, vm)
     record.update(power_state="Halted", resident_on=NULL, domid=-1)
     pool.power_log.append((time.time(), record["name_label"], "Halted"))
     return ""

@@ -67,6 +67,7 @@ class Pool:
         self.tasks = Tasks(self.db, clock)
         self.hosts: list[str] = []
         self.nbd_doors: dict[str, tuple[int, str, str]] = {}  # by host: port, certificate (PEM), the name on it
+        self.watchers: Counter[str] = Counter()  # by VM: connections to its consoles
         self.attach_lock = threading.RLock()
         self.chains = Chains()
         self.open_devices: dict[str, BlockDevice] = {}  # by the dom0 VBD that a transfer has open
@@ -243,7 +244,8 @@ class Pool:
         if inventory.backup_network:
             other["xo:backupNetwork"] = db.get("network", db.by_name("network", inventory.backup_network)[0])["uuid"]
         db.add("pool", name_label=inventory.pool, master=self.hosts[0], default_SR=srs[0] if srs else "OpaqueRef:NULL",
-               ha_enabled=inventory.high_availability, other_config=other)  # fmt: skip
+               ha_enabled=inventory.high_availability, other_config=other,
+               limit_console_sessions=inventory.limit_console_sessions)  # fmt: skip
         for each in inventory.vms:
             power = "Running" if each.power == "on" else "Halted"
             vm = db.add("VM", name_label=each.name, power_state=power, domain_type="hvm")

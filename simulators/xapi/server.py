@@ -28,6 +28,7 @@ from simulators.xapi import (  # noqa: F401  they register their messages
     class_session,
     class_vdi,
     class_vm,
+    consoles,
     moving,
 )
 from simulators.xapi.database import Database
@@ -155,6 +156,24 @@ class _Doors(Gated):
 
     def do_DELETE(self) -> None:
         self._lab("DELETE", {})
+
+    def do_CONNECT(self) -> None:
+        self.close_connection = True
+        if urlsplit(self.path).path != "/console":
+            return self._plain(404, b"")
+        pool = self.server.pool
+        status, ref = consoles.admitted(pool, self.server.host, self._said())
+        if status != 200:
+            return self._plain(status, b"")
+        vm = pool.db.get("console", ref)["VM"]
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nCache-Control: no-cache, no-store\r\n\r\n")
+            consoles.serve(pool, ref, self.rfile.read, self._send)
+        except (OSError, struct.error):
+            pass
+        finally:
+            consoles.leave(pool, vm)
+        return None
 
     def _said(self) -> dict[str, str]:
         """Query items and cookies: `session_id` and `task_id` prefer the cookie, the others the query."""

@@ -131,6 +131,10 @@ def start(
     smoke_reboot: Annotated[
         bool | None, typer.Option("--smoke-reboot", help="Then reboot it in order, and test it again.")
     ] = None,
+    smoke_console: Annotated[
+        bool | None,
+        typer.Option("--smoke-console", help="Look at its console: as text where the pool has it, else a picture."),
+    ] = None,
     test_copy: Annotated[
         bool | None,
         typer.Option("--test-copy", help="A copy without cards, of one moment; the source is not stopped."),
@@ -190,7 +194,7 @@ def start(
         "retire": retire and retire.value,
         "smoke": smoke_of(
             smoke, ports=smoke_port, address=smoke_address, guest_tools=smoke_tools, within=smoke_within,
-            reboot=smoke_reboot,
+            reboot=smoke_reboot, console=smoke_console,
         ),
     }  # fmt: skip
 

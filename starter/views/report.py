@@ -5,6 +5,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from contracts.after import SmokeReport
+from contracts.console import Seen
 from contracts.names import GOOD_ENDS
 from contracts.steps import ProofReport
 from contracts.told import DiskReport, Report
@@ -41,6 +42,16 @@ def smoke_told(test: SmokeReport) -> str:
     return f"{'; '.join(test.missing)}{accepted}"
 
 
+def console_told(seen: Seen) -> list[tuple[str, str]]:
+    """What its console showed, as far as there is anything to tell."""
+    told = [
+        ("picture of its console", seen.picture),
+        ("its console says", seen.text[-200:]),
+        ("its console", seen.note),
+    ]
+    return [(name, value) for name, value in told if value]
+
+
 def _numbers(report: Report) -> list[tuple[str, str]]:
     rows = [("passes", str(report.passes))]
     if report.passes:
@@ -50,6 +61,7 @@ def _numbers(report: Report) -> list[tuple[str, str]]:
             ("sent again", size(report.bytes_sent_again)),
         ]
     rows += [(f"smoke test {each.when}", smoke_told(each)) for each in report.smoke_tests[-1:]]
+    rows += [row for each in report.smoke_tests[-1:] if each.console for row in console_told(each.console)]
     rows += [("the source is called", report.retired_as)] if report.retired_as else []
     if report.downtime_s is not None:
         rows.append(("downtime", seconds(report.downtime_s)))

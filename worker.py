@@ -51,6 +51,7 @@ from trust.telling import core_runtime, speak
 from workflows.assess import Assess
 from workflows.collect_leftovers import CollectLeftovers
 from workflows.inspect import Inspect
+from workflows.migrate_fleet import MigrateFleet
 from workflows.migrate_vm import MigrateVm
 from workflows.move_disk import MoveDisk
 from workflows.read_record import ReadRecordWorkflow
@@ -123,7 +124,17 @@ async def register_search_attributes(client: Client) -> None:
         ) from None
 
 
-_WORKFLOWS = [MigrateVm, Inspect, Assess, VerifyVm, ReadRecordWorkflow, CollectLeftovers, RetireVm, MoveDisk]
+_WORKFLOWS = [
+    MigrateVm,
+    MigrateFleet,
+    Inspect,
+    Assess,
+    VerifyVm,
+    ReadRecordWorkflow,
+    CollectLeftovers,
+    RetireVm,
+    MoveDisk,
+]
 
 
 def workers(client: Client, systems: Systems) -> list[Worker]:

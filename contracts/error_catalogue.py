@@ -49,6 +49,10 @@ _ENTRIES = (
                "List them with `ferry status`, or start one with `ferry start VM`.", _USAGE),
     ErrorEntry("workflow.already_running", _F, "A migration of this VM is running already.",
                "Watch it with `ferry status VM --watch`; cancel it first if it must begin anew.", _CONFLICT),
+    ErrorEntry("workflow.gone", _F, "The workflow of a fleet's member closed and did not say how: it was terminated, or timed out.",
+               "See with `ferry status VM` and `ferry gc plan` what it left behind, then retry the member.", _CONFLICT),
+    ErrorEntry("fleet.budget_spent", _ASK, "More members of the fleet failed than its failure budget allows: it begins nobody and says no yes.",
+               "Look at those that failed; then resume the fleet, and what failed so far counts no more."),
     # -- the VM
     ErrorEntry("vm.unknown", _F, "The source has no VM of that name, instanceUuid or moref.",
                "List what is there with `ferry inventory`.", _USAGE),

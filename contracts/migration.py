@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from contracts.after import SmokeReport
 from contracts.base import Contract
+from contracts.fleet import MemberTold
 from contracts.names import Phase
 from contracts.record import RecordState
 from contracts.request import MigrateVmRequest
@@ -149,6 +150,7 @@ class MigrationState(Contract):
     predicted_downtime_s: float | None = None
     predicted_proof: str = Field(default="", description="what of the target is proven within that downtime, and how")
     rate: float = Field(default=0.0, description="bytes per second of the latest passes")
+    fleet_told: MemberTold | None = Field(default=None, description="what its fleet was told last")
     record: RecordState | None = Field(default=None, description="None: begun by code that kept none")
 
 

@@ -8,6 +8,8 @@ TRANSFER_QUEUE = "ferry-transfer"
 """Activities that move bytes."""
 
 MIGRATE_VM = "MigrateVm"
+MIGRATE_FLEET = "MigrateFleet"
+"""Many of them, in waves."""
 VERIFY_VM = "VerifyVm"
 """The workflow behind `ferry verify`."""
 RETIRE_VM = "RetireVm"
@@ -56,6 +58,7 @@ class Attribute(StrEnum):
     VM = "FerryVm"
     TARGET = "FerryTarget"
     NEEDS_HUMAN = "FerryNeedsHuman"
+    FLEET = "FerryFleet"
 
 
 class Message(StrEnum):
@@ -84,6 +87,9 @@ SIGNAL_TWINS: dict[str, Message] = {
     "test_boot_migration": Message.TEST_BOOT,
 }
 """Signal name to the update of the same effect, for clients that know no updates."""
+
+MEMBER_TOLD = "member_told"
+"""The signal by which a migration tells its fleet where it is."""
 
 STATUS = "status"
 """The query."""
@@ -135,3 +141,8 @@ WRITER_KEY = "ferry.writer"
 def usual_workflow_id(source: str, vm: str) -> str:
     """``migrate/<source>/<vm>``."""
     return f"migrate/{source}/{vm}"
+
+
+def fleet_workflow_id(fleet: str) -> str:
+    """``fleet/<name>``."""
+    return f"fleet/{fleet}"

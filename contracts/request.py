@@ -57,6 +57,7 @@ class MigrateVmRequest(Request):
     approval_expires: Duration | None = Field(default=None, description="so long a yes counts; default: for ever")
     max_downtime: Duration | None = Field(default=None, description="no cutover whose predicted downtime is longer")
     smoke: Smoke | None = Field(default=None, description="what the started target must show; else it is told only")
+    fleet: str = Field(default="", max_length=120, description="workflow id of the fleet that is told where it is")
     adopt: Adopted | None = Field(
         default=None,
         description="an ended migration whose copied data is gone on with: `ferry retry VM --from` fills it in",

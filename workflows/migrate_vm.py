@@ -6,12 +6,10 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ValidationError
 
-    from contracts.errors import FerryError
     from contracts.messages import Ack, Approve, Reject, Retry, Rollback, SetLimits, Steer
     from contracts.migration import Decision, HeardSignal, MigrateVmInput
     from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
@@ -20,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.told import Report, Status
     from workflows.deciding import nobody, refusal
     from workflows.holding import HOLDS
+    from workflows.stepping import as_failure
     from workflows.story import GoOn, Story
     from workflows.telling import status_of
 
@@ -193,7 +192,7 @@ class MigrateVm:
             return
         refused = nobody(said) or refusal(message, self.story.state, said)
         if refused is not None:
-            raise _as_failure(refused)
+            raise as_failure(refused)
 
     def _hear(self, message: Message, said: object) -> Ack:
         state = self.story.state
@@ -203,7 +202,7 @@ class MigrateVm:
         # Things may have moved on between the validator and here.
         refused = refusal(message, state, said)
         if refused is not None:
-            raise _as_failure(refused)
+            raise as_failure(refused)
         self._act(message, said)
         if info is not None:
             # Bounded: an id that is 500 messages old is not sent again by anyone.
@@ -270,7 +269,3 @@ def _decoded(model: type[BaseModel], args: Sequence[RawValue]) -> BaseModel | No
         return None if model in (Steer, Retry, SetLimits) else model.model_validate({})
     decoded: Any = workflow.payload_converter().from_payload(args[0].payload)
     return model.model_validate({} if decoded is None else decoded)
-
-
-def _as_failure(refused: FerryError) -> ApplicationError:
-    return ApplicationError(refused.message, type=refused.code, non_retryable=True)

@@ -10,7 +10,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 with workflow.unsafe.imports_passed_through():
     from contracts.base import Contract
     from contracts.error_catalogue import entry
-    from contracts.errors import Remedy
+    from contracts.errors import FerryError, Remedy
     from workflows.timing import HEARTBEAT, PATIENT, TIMINGS
 
 Result = TypeVar("Result")
@@ -86,3 +86,8 @@ def failure_of(error: ActivityError) -> StepFailed:
             return StepFailed(inner.type or "internal", inner.message)
         return StepFailed("internal", f"{error.activity_type} took too long")
     return StepFailed("internal", f"{error.activity_type}: {cause}")
+
+
+def as_failure(refused: FerryError) -> ApplicationError:
+    """What is said no to, as Temporal tells it to whoever asked."""
+    return ApplicationError(refused.message, type=refused.code, non_retryable=True)

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.stepping import CALLED_OFF, StepFailed, heard, order
     from workflows.syncing import Syncing
     from workflows.telling import details_of, report_of, status_of
+    from workflows.telling_fleet import TellingFleet
     from workflows.test_copying import TestCopying
 
 Result = TypeVar("Result")
@@ -40,6 +41,7 @@ _PHASE = SearchAttributeKey.for_keyword(Attribute.PHASE)
 _SOURCE = SearchAttributeKey.for_keyword(Attribute.SOURCE)
 _VM = SearchAttributeKey.for_keyword(Attribute.VM)
 _TARGET = SearchAttributeKey.for_keyword(Attribute.TARGET)
+_FLEET = SearchAttributeKey.for_keyword(Attribute.FLEET)
 _NEEDS_HUMAN = SearchAttributeKey.for_bool(Attribute.NEEDS_HUMAN)
 
 
@@ -69,6 +71,7 @@ class Story:
         self.next_pass_at: datetime | None = None
         self.report: Report | None = None
         self.record = Recording(self)
+        self.fleet = TellingFleet(self)
         self.called_back: CalledBack | None = None
         self.deadlines = Deadlines(self)
         self.going_back = GoingBack(self)
@@ -80,6 +83,7 @@ class Story:
     async def told(self) -> Report | GoOn:
         """The whole story."""
         self.record.begin()
+        self.fleet.begin()
         try:
             if self.state.errand is None:
                 await Preparing(self).prepared()
@@ -168,6 +172,7 @@ class Story:
                 _SOURCE.value_set(request.source),
                 _VM.value_set(request.vm),
                 _TARGET.value_set(request.target),
+                *([_FLEET.value_set(request.fleet.removeprefix("fleet/"))] if request.fleet else []),
             ]
         workflow.upsert_search_attributes(attributes)
         workflow.set_current_details(details_of(status_of(request, state, self.next_pass_at)))
@@ -337,4 +342,5 @@ class Story:
         self.enter(phase)
         self.report = report = self.record.ended(report_of(self.request, self.state, outcome, code, message))
         await self.record.written()
+        await self.fleet.told()
         return report

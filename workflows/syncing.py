@@ -45,6 +45,7 @@ class Syncing:
             story.stop_if_asked()  # before a new run, which would not know of it (SAFETY 20)
             if self._new_run_is_due():
                 await story.record.settled()
+                await story.fleet.told()
                 story.stop_if_asked()  # who cancelled meanwhile is heard too
                 return False
             await self._reading_back.between()

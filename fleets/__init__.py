@@ -1,0 +1,1 @@
+"""What decides in a fleet, as pure functions: the workflows call them, and so can a rehearsal."""

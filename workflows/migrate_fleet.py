@@ -1,0 +1,278 @@
+"""``MigrateFleet``: a sliding window of migrations, which run on whatever becomes of it."""
+
+import asyncio
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.errors import FerryError
+    from contracts.fleet import (
+        Chosen,
+        FleetAck,
+        FleetAdd,
+        FleetApprove,
+        FleetReport,
+        FleetState,
+        FleetStatus,
+        FleetSteer,
+        Member,
+        MemberState,
+        MemberTold,
+        MigrateFleetInput,
+        Standing,
+        standing_of,
+    )
+    from contracts.names import MEMBER_TOLD, MIGRATE_FLEET, MIGRATE_VM, QUEUE, STATUS
+    from fleets.ordering import RULE, Fleet
+    from fleets.telling import report_of, status_of
+    from workflows.fleet_messages import CANCEL, FleetMessages, Letter
+    from workflows.stepping import as_failure
+    from workflows.timing import EVENTS_PER_RUN
+
+
+@workflow.defn(name=MIGRATE_FLEET, failure_exception_types=[ValidationError])
+class MigrateFleet:
+    """Begins members, says yes to them on behalf of people, and hears what becomes of them."""
+
+    @workflow.init
+    def __init__(self, request: MigrateFleetInput) -> None:
+        self.request = request
+        self.state = request.state or FleetState()
+        self.messages = FleetMessages(self)
+        self.letters: list[Letter] = []
+        self._changed = True
+        self._over = False
+        self._known: dict[str, str] = {}
+
+    @workflow.run
+    async def run(self, request: MigrateFleetInput) -> FleetReport:
+        """Until all have ended. A cancel cancels those that run, and waits for them."""
+        work = asyncio.create_task(self._work())
+        while True:
+            try:
+                await asyncio.shield(work)
+                break
+            except asyncio.CancelledError:
+                if work.done():
+                    break
+                self.messages.cancel_all("whoever cancelled the workflow")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if not self.now().over:
+            state = self.state.model_copy(update={"runs": self.state.runs + 1})
+            workflow.continue_as_new(self.request.model_copy(update={"state": state}))
+        self._over = True
+        return report_of(self.now())
+
+    def now(self) -> Fleet:
+        """As it stands."""
+        state = self.state
+        return Fleet(
+            self.request, state.members, state.added, paused=state.paused, forgiven=state.forgiven,
+            cancelled=state.cancelled,
+        )  # fmt: skip
+
+    def set(self, **changes: Any) -> None:
+        """Change the state."""
+        self.state = self.state.model_copy(update=changes)
+        self._changed = True
+
+    def member(self, vm: str, **changes: Any) -> None:
+        """Change what is known of one."""
+        before = self.state.members.get(vm, MemberState())
+        self.state.members[vm] = before.model_copy(update=changes)
+        self._changed = True
+
+    async def _work(self) -> None:
+        if self.state.begun_at is None:
+            self.set(begun_at=workflow.now())
+        while True:
+            await workflow.wait_condition(lambda: self._changed)
+            self._changed = False
+            await self._send_letters()
+            fleet = self.now()
+            if fleet.over or (_long_enough() and not self.letters):
+                return
+            deed = fleet.deed()
+            if deed.pause:
+                self.set(paused=True, paused_by=deed.pause)
+            for vm in deed.rule_yes:
+                self.messages.yes(vm, RULE, "")
+            self._say_yes(deed.say_yes)
+            await asyncio.gather(*(self._begin(vm) for vm in deed.begin))
+
+    # -- members
+
+    async def _begin(self, vm: str) -> None:
+        request = self.request.request_of(self._member(vm), told_to=workflow.info().workflow_id)
+        tries = self.state.members.get(vm, MemberState()).tries + 1
+        self.member(vm, standing=Standing.RUNNING, tries=tries, told=None, yes=None, code="", message="")
+        try:
+            child: ChildWorkflowHandle[Any, Any] = await workflow.start_child_workflow(
+                MIGRATE_VM,
+                request.model_dump(mode="json", exclude_unset=True),
+                id=self.request.workflow_of(self._member(vm)),
+                task_queue=QUEUE,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                cancellation_type=ChildWorkflowCancellationType.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"{vm}: {request.source} → {request.target}"[:200],
+            )
+        except WorkflowAlreadyStartedError:
+            code = "workflow.already_running"
+            self.member(vm, standing=Standing.FAILED, code=code, message="somebody else migrates it already")
+        else:
+            run = child.first_execution_run_id or ""
+            child.add_done_callback(lambda done: self._closed(vm, run, done))
+
+    def _closed(self, vm: str, run: str, done: Any) -> None:
+        """A run that closed and had not told how it ended: somebody terminated it. In a later run of the fleet this
+        is not seen: ``ferry status`` lists it, and a retry begins it anew."""
+        told = self.state.members[vm].told
+        if done.cancelled() or done.exception() is None or (told is not None and told.run != run):
+            return
+        if self.state.members[vm].standing is not Standing.RUNNING:
+            return
+        self.member(
+            vm, standing=Standing.FAILED, code="workflow.gone", message="it closed and did not say how it ended"
+        )
+
+    @workflow.signal(name=MEMBER_TOLD)
+    def member_told(self, told: MemberTold) -> None:
+        """A migration says where it is."""
+        vm = self._vms().get(told.workflow)
+        if vm is None or vm not in self.state.members:
+            return
+        state = self.state.members[vm]
+        yes = state.yes
+        if told.outcome:
+            standing = standing_of(told.outcome)
+            return self.member(vm, standing=standing, told=told, yes=None, code=told.code, message=told.message)
+        if yes is not None and (yes.ticket != told.ticket or (yes.heard and not told.approved)):
+            yes = None  # what was approved is no more so, or the cutover was undone: it takes a new one
+        elif yes is not None and told.approved:
+            yes = yes.model_copy(update={"heard": True})
+        self.member(vm, told=told, yes=yes)
+
+    def _say_yes(self, vms: tuple[str, ...]) -> None:
+        for vm in vms:
+            yes = self.state.members[vm].yes
+            assert yes is not None
+            said = {"approval_ticket": yes.ticket, "who": yes.who, "note": yes.note}
+            self.letters.append(Letter(vm, "approve_cutover", said))
+            self.member(vm, yes=yes.model_copy(update={"sent": True}))
+
+    async def _send_letters(self) -> None:
+        letters, self.letters = self.letters, []
+        await asyncio.gather(*(self._send(letter) for letter in letters))
+
+    async def _send(self, letter: Letter) -> None:
+        state = self.state.members.get(letter.vm)
+        if state is None or state.standing is not Standing.RUNNING:
+            return
+        handle = workflow.get_external_workflow_handle(self.request.workflow_of(self._member(letter.vm)))
+        try:
+            if letter.signal == CANCEL:
+                await handle.cancel()
+            else:
+                await handle.signal(letter.signal, letter.said)
+        except FailureError:  # nobody is there to get it
+            self.member(letter.vm, standing=Standing.FAILED, code="workflow.gone", message="nobody answers for it")
+
+    def _member(self, vm: str) -> Member:
+        return next(each for each in (*self.request.members, *self.state.added) if each.vm == vm)
+
+    def _vms(self) -> dict[str, str]:
+        """Workflow id to VM."""
+        members = (*self.request.members, *self.state.added)
+        if len(self._known) != len(members):
+            self._known = {self.request.workflow_of(member): member.vm for member in members}
+        return self._known
+
+    # -- updates
+
+    @workflow.update
+    async def approve(self, said: FleetApprove) -> FleetAck:
+        """Yes to each of these, for what its ticket stands for now."""
+        return self.messages.approve(said)
+
+    @workflow.update
+    async def pause(self, said: FleetSteer) -> FleetAck:
+        """The fleet begins nobody and says no yes; or these members pause."""
+        return self.messages.pause(said)
+
+    @workflow.update
+    async def resume(self, said: FleetSteer) -> FleetAck:
+        """Go on; what failed so far counts against the budget no more."""
+        return self.messages.resume(said)
+
+    @workflow.update
+    async def cancel(self, said: FleetSteer) -> FleetAck:
+        """These are undone and end; those that wait do not begin."""
+        return self.messages.cancel(said)
+
+    @workflow.update
+    async def skip(self, said: FleetSteer) -> FleetAck:
+        """These are passed over, and who comes after them waits for them no more."""
+        return self.messages.skip(said)
+
+    @workflow.update
+    async def retry(self, said: FleetSteer) -> FleetAck:
+        """What is parked tries again; what has failed begins anew."""
+        return self.messages.retry(said)
+
+    @workflow.update
+    async def add(self, said: FleetAdd) -> FleetAck:
+        """More members."""
+        return self.messages.add(said)
+
+    @approve.validator
+    def _check_approve(self, said: FleetApprove) -> None:
+        self._check(said)
+
+    @pause.validator
+    def _check_pause(self, said: FleetSteer) -> None:
+        self._check(said, names_needed=False)
+
+    @resume.validator
+    def _check_resume(self, said: FleetSteer) -> None:
+        self._check(said, names_needed=False)
+
+    @cancel.validator
+    def _check_cancel(self, said: FleetSteer) -> None:
+        self._check(said)
+
+    @skip.validator
+    def _check_skip(self, said: FleetSteer) -> None:
+        self._check(said)
+
+    @retry.validator
+    def _check_retry(self, said: FleetSteer) -> None:
+        self._check(said)
+
+    @add.validator
+    def _check_add(self, said: FleetAdd) -> None:
+        try:
+            self.messages.check_add(said)
+        except FerryError as error:
+            raise as_failure(error) from None
+
+    def _check(self, said: Chosen, *, names_needed: bool = True) -> None:
+        try:
+            self.messages.check(said, names_needed=names_needed)
+        except FerryError as error:
+            raise as_failure(error) from None
+
+    @workflow.query(name=STATUS)
+    def status(self) -> FleetStatus:
+        """Numbers, and who waits for a human."""
+        return status_of(self.now(), self.state, over=self._over)
+
+
+def _long_enough() -> bool:
+    info = workflow.info()
+    return info.is_continue_as_new_suggested() or info.get_current_history_length() > EVENTS_PER_RUN

@@ -42,13 +42,13 @@ class PoweringOff:
 
     @activity.defn
     async def source_goes_off(self, order: SourceOrder) -> bool:
-        """Wait until the source is off: True; until it is cut: False."""
+        """Wait until the source is off: True; until it is cut: whether it is by then."""
         source = self._systems.source(order.errand.source)
 
         def wait(cut: threading.Event) -> bool:
             while source.power(order.errand.machine_id) is not Power.OFF:
-                if cut.wait(WATCH):
-                    return False
+                if cut.wait(WATCH):  # whoever shut it down by hand says retry at once, before the next look
+                    return source.power(order.errand.machine_id) is Power.OFF
             return True
 
         return await cuttable(wait, pool=self._systems.pool, details=lambda: order.errand)

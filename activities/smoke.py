@@ -35,14 +35,16 @@ class SmokeActivities:
         target, info = self._systems.target(order.errand.target), activity.info()
         name = f"{(info.workflow_run_id or 'run')[:8]}-{info.activity_id}"
         return await cuttable(
-            lambda cut: self._told(target, order, _watched(target, order, cut), name),
+            lambda cut: self._told(target, order, _watched(target, order, cut), name, cut),
             pool=self._systems.pool,
             details=lambda: Progress(disk="", step="smoke test"),
         )
 
-    def _told(self, target: Target, order: SmokeOrder, report: SmokeReport, name: str) -> SmokeReport:
-        """With what its console shows, where that was asked for."""
-        if not order.console or report.vitals.power is not Power.ON:
+    def _told(
+        self, target: Target, order: SmokeOrder, report: SmokeReport, name: str, cut: threading.Event
+    ) -> SmokeReport:
+        """With what its console shows, where that was asked for. A rollback does not wait for a picture."""
+        if not order.console or report.vitals.power is not Power.ON or cut.is_set():
             return report
         seen = seen_at(target, self._systems.store, order.errand.migration, order.vm, name)
         found = (f"its console tells of {seen.diagnosis}: {entry(seen.diagnosis).meaning}",) if seen.diagnosis else ()

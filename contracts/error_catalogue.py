@@ -162,7 +162,8 @@ _ENTRIES = (
     ErrorEntry("source.shutdown_timeout", _ASK, "The guest was asked to shut down and did not in time.",
                "Shut it down from inside: the cutover then goes on by itself. Or `ferry retry VM`, and approve again later."),
     ErrorEntry("source.power_off_timeout", _ASK, "The source was switched off hard, and did not go off in time.",
-               "See what holds it at the source (a task, its host), switch it off there, then `ferry retry VM`."),
+               "See what holds it at the source (a task, its host), switch it off there: the cutover then goes on by itself. "
+               "Or `ferry retry VM`, and approve again later."),
     ErrorEntry("cutover.window_closed", _F, "The window closed before the target was started, so the cutover was undone.",
                "Nothing: the source runs, and the next window is waited for; the approval still counts."),
     ErrorEntry("cutover.overran", _ASK, "Cutovers took longer than the downtime they may take, and were undone, several times.",

@@ -42,6 +42,7 @@ class CuttingOver:
     def __init__(self, story: "Story", proving: "Proving") -> None:
         self._story, self._proving = story, proving
         self._calling_back = CallingBack(story)
+        self._asked_to_go_off = False
 
     async def cut_over(self) -> bool:
         """Power off, copy the rest, prove, start.
@@ -57,6 +58,7 @@ class CuttingOver:
         story = self._story
         depth = len(story.state.undo)
         story.enter(Phase.CUTOVER)
+        self._asked_to_go_off = False
         self._calling_back.mind_the_window()
         try:
             await self._facts_still_hold()
@@ -79,7 +81,7 @@ class CuttingOver:
             story.deadlines.stop_all()
             await story.going_back.undo_down_to(depth)
             self._calling_back.as_before()
-            if failure.code == "source.shutdown_timeout" and workflow.patched("late-shutdown"):
+            if self._may_still_go_off(failure):
                 await until_it_goes_off(story, failure)
                 return False
             story.set(approved=None, approvals=())
@@ -89,6 +91,12 @@ class CuttingOver:
         finally:
             story.deadlines.stop_all()
         return True
+
+    def _may_still_go_off(self, failure: StepFailed) -> bool:
+        """Whether the source may be on its way off though it was powered on again: a no-op while it runs."""
+        if failure.code == "source.shutdown_timeout":
+            return workflow.patched("late-shutdown")
+        return self._asked_to_go_off and self._story.state.was_on and workflow.patched("late-power-off")
 
     async def _facts_still_hold(self, *, off: bool = False) -> None:
         """The VM is still the one that was approved, and so is where it goes.
@@ -144,6 +152,7 @@ class CuttingOver:
         if story.state.was_on:
             story.going_back.will_undo(UndoStep.POWER_ON_SOURCE)
         request = story.request
+        self._asked_to_go_off = True
         off = await story.hear(
             order(
                 "power_off_source",
@@ -158,6 +167,7 @@ class CuttingOver:
                 summary=f"power off the source ({request.power_off})",
             )
         )
+        self._asked_to_go_off = False  # it is off: what comes later powers it on for good
         story.set(powered_off_at=off.at)
         story.stop_if_asked()
         story.going_back.will_undo(UndoStep.UNFENCE_SOURCE)

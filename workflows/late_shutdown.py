@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.migration import UndoStep
     from contracts.names import Phase
     from contracts.steps import SourceOrder
-    from workflows.stepping import StepFailed, heard, order
+    from workflows.stepping import CALLED_OFF, StepFailed, heard, order
 
 if TYPE_CHECKING:
     from workflows.story import Story
@@ -22,19 +22,27 @@ async def until_it_goes_off(story: "Story", failure: StepFailed) -> None:
 
     Raises:
         Ended: somebody cancelled.
+        StepFailed: it cannot be watched, and nobody can mend that.
     """
     depth = len(story.state.undo)
     story.going_back.will_undo(UndoStep.POWER_ON_SOURCE)  # for a cancel in the very moment
-    off = order("source_goes_off", SourceOrder(errand=story.errand), bool, summary="does it shut down after all?")
-    try:
-        await story.park(failure, or_when=off.done)
-    finally:
-        if not off.done():
-            off.cancel()
-    try:
-        gone = await heard(off)
-    except StepFailed:
-        gone = False
+    while True:
+        off = order("source_goes_off", SourceOrder(errand=story.errand), bool, summary="does it shut down after all?")
+        try:
+            await story.park(failure, or_when=off.done)
+        finally:
+            if not off.done():
+                off.cancel()
+        try:
+            gone = await heard(off)
+            break
+        except StepFailed as blind:
+            gone = False
+            if blind.code == CALLED_OFF or not workflow.patched("late-shutdown-blind"):
+                break
+            if not blind.asks:
+                raise
+            await story.park(blind)  # who cannot look must not say that it runs: mended, it is watched again
     story.forget_expired()
     taken = gone and story.syncing.awaiting.ready()
     if not taken:

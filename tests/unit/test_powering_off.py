@@ -1,15 +1,19 @@
 """The power-off ladder: who is asked, for how long, and what is done when nobody answers."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities import powering_off
-from activities.powering_off import Ladder
+from activities.powering_off import Ladder, PoweringOff
+from activities.systems import Systems
 from contracts.errors import FerryError
 from contracts.machine import OwnerMark, Power
-from contracts.steps import Asked, Errand, PowerOffOrder
+from contracts.steps import Asked, Errand, PowerOffOrder, SourceOrder
+from disks.folder_store import FolderStore
 
 ERRAND = Errand(migration="m", workflow="w", source="vc", target="pool", vm="web01", machine_id="5000")
 SHORT = timedelta(seconds=0.2)
@@ -94,3 +98,17 @@ def test_what_is_off_is_left_alone():
     guest = Guest(power=Power.OFF)
     assert climb(guest, "hard") == "already"
     assert guest.done == []
+
+
+@pytest.mark.parametrize("went_off", [True, False])
+async def test_who_shuts_it_down_and_says_retry_at_once_is_not_told_that_it_runs(went_off, tmp_path):
+    guest, environment = Guest(), ActivityEnvironment()
+    steps = PoweringOff(Systems({"vc": guest}, {}, FolderStore(tmp_path)))
+    watching = asyncio.create_task(environment.run(steps.source_goes_off, SourceOrder(errand=ERRAND)))
+    await asyncio.sleep(0.3)  # it has looked, and looks again in five seconds
+
+    if went_off:
+        guest.now = Power.OFF
+    environment.cancel()
+
+    assert await asyncio.wait_for(watching, 3) is went_off

@@ -67,6 +67,54 @@ async def test_a_cancel_brings_back_the_guest_that_went_off_in_the_same_moment(m
     assert migration.steps.power is Power.ON
 
 
+async def test_a_watch_that_breaks_is_told_and_kept_again_once_it_is_mended(migration):
+    migration.steps.fail("source_goes_off", "vsphere.login_refused")
+    migration.steps.fail("power_off_source", "source.shutdown_timeout")
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.approve()
+    await migration.until(lambda status: status.needs_human == "vsphere.login_refused")
+
+    await migration.update("retry", {"who": "ann"})
+    await migration.until(
+        lambda status: status.needs_human == "source.shutdown_timeout" and "source_goes_off" in migration.steps.said
+    )
+    migration.steps.power = Power.OFF
+
+    report = await migration.report()
+    assert report.outcome == "done"
+    assert [each.decision for each in report.decisions] == ["approved"]
+
+
+async def test_a_source_that_can_no_longer_be_watched_ends_it_with_the_code_and_running(migration):
+    migration.steps.fail("source_goes_off", "vm.gone")
+    migration.steps.fail("power_off_source", "source.shutdown_timeout")
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.approve()
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await migration.report()
+    assert getattr(failed.value.cause, "type", "") == "vm.gone"
+    assert migration.steps.power is Power.ON
+
+
+@pytest.mark.parametrize("code", ["source.power_off_timeout", "vsphere.question_pending"])
+async def test_whatever_stops_the_power_off_half_way_the_source_is_watched(migration, code):
+    migration.steps.fail("power_off_source", code)
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.approve()
+    await migration.until(lambda status: status.needs_human == code and "source_goes_off" in migration.steps.said)
+
+    migration.steps.power = Power.OFF
+
+    report = await migration.report()
+    assert report.outcome == "done"
+    assert [each.decision for each in report.decisions] == ["approved"]
+    assert not migration.steps.both_on_at_once
+
+
 async def test_the_ladder_is_told_its_deadlines(migration):
     await migration.start(
         approval="auto", power_off="guest-then-hard", power_off_patience="7m", power_off_deadline="30s"

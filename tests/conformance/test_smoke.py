@@ -123,9 +123,9 @@ async def test_what_the_guest_told_before_its_reboot_is_no_sign_of_life_after_it
     shell = started(target)
     first = await smoke_test_of(target, shell.vm, tmp_path, guest_tools=True)
 
+    simulator.pool.inventory.guest_tools = False  # after the reboot they come up no more
     target.reboot(shell.vm, MARK, first.vitals.booted_at)
 
-    simulator.pool.inventory.guest_tools = False  # it comes up no more
     report = await smoke_test_of(
         target, shell.vm, tmp_path, guest_tools=True, booted_since=first.vitals.booted_at, within=timedelta(seconds=1)
     )

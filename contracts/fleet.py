@@ -13,7 +13,11 @@ from contracts.names import GOOD_ENDS, Phase, usual_workflow_id
 from contracts.request import MigrateVmRequest
 from contracts.windows import Windows
 
-MOST_MEMBERS = 10_000
+MOST_MEMBERS = 1000
+"""A fleet carries all that it knows from run to run in one payload, and Temporal takes 2 MiB."""
+MOST_ASKED = 512 << 10
+"""Bytes of the request, as JSON."""
+MOST_NOTE = 500
 MOST_AT_ONCE = 500
 """Temporal takes 2,000 children that are pending at once; far below it a fleet's history stays readable."""
 _OURS = frozenset({"fleet", "approval", "quorum", "adopt"})
@@ -46,7 +50,12 @@ class MigrateFleetRequest(Request):
     defaults: dict[str, Any] = Field(default={}, description="fields of the request of one migration, for all members")
     waves: tuple[Wave, ...] = Field(default=(Wave(name="1"),), min_length=1, max_length=1000)
     members: tuple[Member, ...] = Field(max_length=MOST_MEMBERS)
-    at_once: int = Field(default=10, ge=1, le=MOST_AT_ONCE, description="members that are copied or cut over at once")
+    at_once: int = Field(
+        default=10,
+        ge=1,
+        le=MOST_AT_ONCE,
+        description="so many are copied for the first time, and as many cut over",
+    )
     failure_budget: int | None = Field(
         default=None, ge=0, description="so many may fail; with one more the fleet pauses. Default: any number"
     )
@@ -57,6 +66,11 @@ class MigrateFleetRequest(Request):
         if doubled := _doubled(names):
             raise ValueError(f"two waves are called {doubled!r}")
         check_members(self.members, names, self.defaults)
+        asked = self.model_dump_json(include=set(MigrateFleetRequest.model_fields))
+        if len(asked) > MOST_ASKED:
+            raise ValueError(
+                f"it is {len(asked) >> 10} KiB long, at most {MOST_ASKED >> 10} may be: make several fleets"
+            )
         return self
 
     def wave_of(self, member: Member) -> Wave:
@@ -80,8 +94,10 @@ class MigrateFleetRequest(Request):
 
 
 def check_members(members: Iterable[Member], waves: Iterable[str], defaults: dict[str, Any]) -> None:
-    """Raises ValueError: a VM twice, a wave or a VM that is not there, a circle, a request that is none."""
+    """Raises ValueError: too many, a VM twice, a wave or a VM that is not there, a circle, a request that is none."""
     members, waves = tuple(members), set(waves)
+    if len(members) > MOST_MEMBERS:
+        raise ValueError(f"{len(members)} members, and at most {MOST_MEMBERS} may be: make several fleets")
     if doubled := _doubled(member.vm for member in members):
         raise ValueError(f"{doubled} is in it twice")
     if ours := _OURS & set(defaults):
@@ -152,10 +168,10 @@ class MemberTold(Contract):
     message: str = ""
     ticket: str = Field(default="", description="what an approval would approve; empty: it cannot be approved yet")
     approved: bool = False
+    refused: bool = Field(default=False, description="a person's no stands, which outranks `approval: auto`")
     outcome: str = Field(default="", description="as in the report, once it is over")
     code: str = Field(default="", description="of its error, where it has one")
     bytes_sent: int = 0
-    downtime_s: float | None = None
 
 
 class Yes(Contract):
@@ -180,14 +196,20 @@ class MemberState(Contract):
     message: str = ""
 
     @property
-    def busy(self) -> bool:
-        """Whether it takes one of the turns: it is copied for the first time, or is cut over."""
+    def copying(self) -> bool:
+        """Whether it takes one of the turns of those that are copied for the first time."""
         if self.standing is not Standing.RUNNING:
             return False
-        if self.told is None:
-            return True
-        resting = self.told.phase in _RESTING and not (self.yes is not None and self.yes.sent)
-        return not (resting or self.told.needs_human)
+        return self.told is None or (self.told.phase in _BEFORE and not self.told.needs_human)
+
+    @property
+    def cutting_over(self) -> bool:
+        """Whether it takes one of the turns of those that are cut over, or wait for their window with a yes."""
+        if self.standing is not Standing.RUNNING or self.told is None or self.told.needs_human:
+            return False
+        return self.told.phase in _CUTTING or (
+            self.yes is not None and self.yes.sent and self.told.phase in _APPROVABLE
+        )
 
     @property
     def asks(self) -> bool:
@@ -202,7 +224,8 @@ class MemberState(Contract):
 
 
 _APPROVABLE = frozenset({Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL})
-_RESTING = _APPROVABLE | {Phase.PROBATION}
+_BEFORE = frozenset({Phase.PREFLIGHT, Phase.SHELL, Phase.INITIAL_SYNC})
+_CUTTING = frozenset({Phase.CUTOVER, Phase.START})
 
 
 class FleetState(Contract):
@@ -213,16 +236,23 @@ class FleetState(Contract):
     added: tuple[Member, ...] = ()
     paused: bool = False
     paused_by: str = Field(default="", description="who, or the code of why")
-    forgiven: int = Field(default=0, description="failures that a resume has passed over")
+    failures: int = Field(default=0, description="members that failed since the last resume, each time counted")
     cancelled: bool = False
     runs: int = 1
-    begun_at: datetime | None = None
 
 
 class MigrateFleetInput(MigrateFleetRequest):
     """The request, and after a continue-as-new the state that is carried on."""
 
     state: FleetState | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _carried_by_a_newer_one(cls, said: Any) -> Any:
+        """As of one migration: what a newer worker said and we do not know, we pass over."""
+        if isinstance(said, dict) and isinstance(said.get("state"), dict):
+            return {key: value for key, value in said.items() if key in cls.model_fields}
+        return said
 
 
 def standing_of(outcome: str) -> Standing:
@@ -247,14 +277,14 @@ class FleetApprove(Chosen):
     """Yes to the cutover of each of these that can be approved now, for what its ticket stands for."""
 
     who: Who
-    note: str = Field(default="", max_length=2000)
+    note: str = Field(default="", max_length=MOST_NOTE)
 
 
 class FleetSteer(Chosen):
     """Who says so. Without names, pause and resume are of the fleet itself: what it begins and approves."""
 
     who: Who
-    note: str = Field(default="", max_length=2000)
+    note: str = Field(default="", max_length=MOST_NOTE)
 
 
 class FleetAdd(Request):
@@ -300,7 +330,8 @@ class FleetStatus(Contract):
     members: int = 0
     standing: dict[str, int] = {}
     waves: tuple[WaveStatus, ...] = ()
-    busy: int = 0
+    copying: int = 0
+    cutting_over: int = 0
     at_once: int
     asks: tuple[str, ...] = ()
     needs_human: dict[str, str] = Field(default={}, description="VM to code")

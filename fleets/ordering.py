@@ -23,11 +23,6 @@ class Deed:
     rule_yes: tuple[str, ...] = ()
     pause: str = ""
 
-    @property
-    def nothing(self) -> bool:
-        """Whether it is only waited."""
-        return not (self.begin or self.say_yes or self.rule_yes or self.pause)
-
 
 @dataclass
 class Fleet:
@@ -37,7 +32,7 @@ class Fleet:
     members: Mapping[str, MemberState]
     added: tuple[Member, ...] = ()
     paused: bool = False
-    forgiven: int = 0
+    failures: int = 0
     cancelled: bool = False
     _told: dict[str, Member] = field(init=False)
     _waves: dict[str, Wave] = field(init=False)
@@ -67,21 +62,22 @@ class Fleet:
         )
 
     @property
-    def busy(self) -> int:
-        """Turns that are taken."""
-        return sum(state.busy for _, state in self.all())
+    def copying(self) -> int:
+        """Turns that first copies take."""
+        return sum(state.copying for _, state in self.all())
 
     @property
-    def failures(self) -> int:
-        """That count against the budget."""
-        return sum(state.standing is Standing.FAILED for _, state in self.all()) - self.forgiven
+    def cutting_over(self) -> int:
+        """Turns that cutovers take."""
+        return sum(state.cutting_over for _, state in self.all())
 
     def deed(self) -> Deed:
         """What is due now.
 
         Members begin in the order of their waves, as turns are free: those of a later wave are copied while an earlier
-        one waits. A yes is sent once all that a member comes after are done and the waves before its own have ended, as
-        turns are free; who waits longest for that comes first.
+        one waits, and those that wait for a window with their yes keep nobody from being copied. A yes is sent once all
+        that a member comes after are done and the waves before its own have ended, as turns of cutovers are free; who
+        waits longest for that comes first.
         """
         if self.cancelled:
             return Deed()
@@ -90,10 +86,12 @@ class Fleet:
             return Deed(pause=f"fleet.budget_spent: {self.failures} failed, and the budget is {budget}")
         if self.paused:
             return Deed()
-        turns = self.request.at_once - self.busy
-        rule = self._rule_yes()
-        say = self._say_yes(turns)
-        return Deed(begin=self._begin(turns - len(say)), say_yes=say, rule_yes=rule)
+        most = self.request.at_once
+        return Deed(
+            begin=self._begin(most - self.copying),
+            say_yes=self._say_yes(most - self.cutting_over),
+            rule_yes=self._rule_yes(),
+        )
 
     def waits_for(self, member: Member) -> str:
         """Why its yes is not sent; empty: nothing holds it."""
@@ -114,7 +112,12 @@ class Fleet:
         return Counter(self.wave(member).name for member, state in self.all() if state.standing not in ENDED)
 
     def _rule_yes(self) -> tuple[str, ...]:
-        found = [m.vm for m, state in self.all() if state.asks and self.wave(m).approval == "auto"]
+        """A person's no to one of them outranks the rule: then it takes a person's yes."""
+        found = [
+            member.vm
+            for member, state in self.all()
+            if state.asks and state.told is not None and not state.told.refused and self.wave(member).approval == "auto"
+        ]
         return tuple(found[:BATCH])
 
     def _say_yes(self, turns: int) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def status_of(fleet: Fleet, state: FleetState, *, over: bool) -> FleetStatus:
     return FleetStatus(
         fleet=fleet.request.fleet, paused=state.paused, paused_by=state.paused_by, members=len(rows),
         standing=_counted(each for _, each in rows), waves=tuple(_wave(name, each) for name, each in waves.items()),
-        busy=fleet.busy, at_once=fleet.request.at_once,
+        copying=fleet.copying, cutting_over=fleet.cutting_over, at_once=fleet.request.at_once,
         asks=tuple(member.vm for member, each in rows if each.asks)[:MOST_NAMES],
         needs_human=dict([(m.vm, s.told.needs_human) for m, s in rows if _parked(s) and s.told][:MOST_NAMES]),
         failed=dict([(m.vm, s.code) for m, s in rows if s.standing is Standing.FAILED][:MOST_NAMES]),

@@ -91,8 +91,7 @@ class FleetMessages:
     def resume(self, said: FleetSteer) -> FleetAck:
         """The same, undone."""
         if not self._names(said):
-            failures = self._fleet.now().failures + self._fleet.state.forgiven
-            self._fleet.set(paused=False, paused_by="", forgiven=failures)
+            self._fleet.set(paused=False, paused_by="", failures=0)
             return FleetAck()
         return self._each(said, self._letter("resume_migration", said))
 

@@ -58,10 +58,9 @@ class MigrateFleet:
                 await asyncio.shield(work)
                 break
             except asyncio.CancelledError:
-                if work.done():
-                    break
                 self.messages.cancel_all("whoever cancelled the workflow")
-        await workflow.wait_condition(workflow.all_handlers_finished)
+                if work.done():  # no new run: it would not know of the cancel
+                    work = asyncio.create_task(self._work())
         if not self.now().over:
             state = self.state.model_copy(update={"runs": self.state.runs + 1})
             workflow.continue_as_new(self.request.model_copy(update={"state": state}))
@@ -72,7 +71,7 @@ class MigrateFleet:
         """As it stands."""
         state = self.state
         return Fleet(
-            self.request, state.members, state.added, paused=state.paused, forgiven=state.forgiven,
+            self.request, state.members, state.added, paused=state.paused, failures=state.failures,
             cancelled=state.cancelled,
         )  # fmt: skip
 
@@ -88,15 +87,17 @@ class MigrateFleet:
         self._changed = True
 
     async def _work(self) -> None:
-        if self.state.begun_at is None:
-            self.set(begun_at=workflow.now())
+        """Returns with nothing left unsaid: who ends or goes on in a new run then loses no word."""
         while True:
             await workflow.wait_condition(lambda: self._changed)
             self._changed = False
             await self._send_letters()
             fleet = self.now()
-            if fleet.over or (_long_enough() and not self.letters):
-                return
+            if fleet.over or _long_enough():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self._changed and not self.letters:
+                    return
+                continue
             deed = fleet.deed()
             if deed.pause:
                 self.set(paused=True, paused_by=deed.pause)
@@ -123,23 +124,24 @@ class MigrateFleet:
                 static_summary=f"{vm}: {request.source} → {request.target}"[:200],
             )
         except WorkflowAlreadyStartedError:
-            code = "workflow.already_running"
-            self.member(vm, standing=Standing.FAILED, code=code, message="somebody else migrates it already")
+            self._failed(vm, "workflow.already_running", "somebody else migrates it already")
         else:
             run = child.first_execution_run_id or ""
             child.add_done_callback(lambda done: self._closed(vm, run, done))
 
     def _closed(self, vm: str, run: str, done: Any) -> None:
         """A run that closed and had not told how it ended: somebody terminated it. In a later run of the fleet this
-        is not seen: ``ferry status`` lists it, and a retry begins it anew."""
+        is seen once a letter finds nobody: cancel it, then retry it."""
         told = self.state.members[vm].told
         if done.cancelled() or done.exception() is None or (told is not None and told.run != run):
             return
         if self.state.members[vm].standing is not Standing.RUNNING:
             return
-        self.member(
-            vm, standing=Standing.FAILED, code="workflow.gone", message="it closed and did not say how it ended"
-        )
+        self._failed(vm, "workflow.gone", "it closed and did not say how it ended")
+
+    def _failed(self, vm: str, code: str, message: str) -> None:
+        self.set(failures=self.state.failures + 1)
+        self.member(vm, standing=Standing.FAILED, yes=None, code=code, message=message)
 
     @workflow.signal(name=MEMBER_TOLD)
     def member_told(self, told: MemberTold) -> None:
@@ -151,9 +153,13 @@ class MigrateFleet:
         yes = state.yes
         if told.outcome:
             standing = standing_of(told.outcome)
-            return self.member(vm, standing=standing, told=told, yes=None, code=told.code, message=told.message)
-        if yes is not None and (yes.ticket != told.ticket or (yes.heard and not told.approved)):
-            yes = None  # what was approved is no more so, or the cutover was undone: it takes a new one
+            self.member(vm, standing=standing, told=told, yes=None, code=told.code, message=told.message)
+            if standing is Standing.FAILED:
+                self.set(failures=self.state.failures + 1)
+            return
+        newly_refused = told.refused and not (state.told is not None and state.told.refused)
+        if yes is not None and (yes.ticket != told.ticket or newly_refused or (yes.heard and not told.approved)):
+            yes = None  # what was approved is no more so, or somebody said no, or it was undone: it takes a new one
         elif yes is not None and told.approved:
             yes = yes.model_copy(update={"heard": True})
         self.member(vm, told=told, yes=yes)
@@ -181,7 +187,7 @@ class MigrateFleet:
             else:
                 await handle.signal(letter.signal, letter.said)
         except FailureError:  # nobody is there to get it
-            self.member(letter.vm, standing=Standing.FAILED, code="workflow.gone", message="nobody answers for it")
+            self._failed(letter.vm, "workflow.gone", "nobody answers for it")
 
     def _member(self, vm: str) -> Member:
         return next(each for each in (*self.request.members, *self.state.added) if each.vm == vm)

@@ -11,6 +11,7 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from contracts.fleet import MemberTold
     from contracts.names import MEMBER_TOLD
+    from workflows.deciding import refused
 
 if TYPE_CHECKING:
     from workflows.story import Story
@@ -65,7 +66,7 @@ class TellingFleet:
             workflow=info.workflow_id, run=info.first_execution_run_id, phase=state.phase,
             needs_human=state.needs_human, message=state.needs_human_message[:300],
             ticket=state.approval_ticket, approved=state.approved is not None,
+            refused=refused(state.decisions),
             outcome=report.outcome if report is not None else "", code=report.error if report is not None else "",
             bytes_sent=report.bytes_sent if report is not None else 0,
-            downtime_s=report.downtime_s if report is not None else None,
         )  # fmt: skip

@@ -17,20 +17,21 @@ from contracts.errors import FerryError
 from contracts.fleet import FleetAck, FleetReport, FleetStatus
 from contracts.machine import Power
 from contracts.names import MIGRATE_FLEET, QUEUE, TRANSFER_QUEUE
-from contracts.steps import CopyOrder, CopyReport, PoweredOff, PowerOffOrder, Preflight, PreflightOrder
+from contracts.steps import CopyOrder, CopyReport, PoweredOff, PowerOffOrder, Preflight, PreflightOrder, ShellRef
 from tests.workflows.scripted_steps import ScriptedSteps, as_application_error
 from workflows.migrate_fleet import MigrateFleet
 from workflows.migrate_vm import MigrateVm
 
 
 class FleetSteps(ScriptedSteps):
-    """Of many VMs. ``off``: in the order in which they were powered off; ``most``: copied at once."""
+    """Of many VMs. ``off``: in the order in which they were powered off; ``most``, ``most_off``: at once in their first
+    copy, and between power-off and end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.bad: set[str] = set()
         self.off: list[str] = []
-        self.copies = self.most = 0
+        self.copies = self.most = self.cutovers = self.most_off = 0
 
     @activity.defn
     async def preflight(self, order: PreflightOrder) -> Preflight:
@@ -44,18 +45,26 @@ class FleetSteps(ScriptedSteps):
 
     @activity.defn
     async def copy_disk(self, order: CopyOrder) -> CopyReport:
-        self.copies += 1
+        first = order.pass_no == 1
+        self.copies += first
         self.most = max(self.most, self.copies)
         try:
             await asyncio.sleep(0.05)
             return await super().copy_disk(order)
         finally:
-            self.copies -= 1
+            self.copies -= first
 
     @activity.defn
     async def power_off_source(self, order: PowerOffOrder) -> PoweredOff:
         self.off.append(order.errand.vm)
+        self.cutovers += 1
+        self.most_off = max(self.most_off, self.cutovers)
         return await super().power_off_source(order)
+
+    @activity.defn
+    async def finish_target(self, order: ShellRef) -> None:
+        self.cutovers -= 1
+        await super().finish_target(order)
 
 
 class Fleet:
@@ -90,7 +99,8 @@ class Fleet:
 
     async def report(self) -> FleetReport:
         await self.until(lambda seen: seen.over)
-        return await self.handle.result()  # type: ignore[no-any-return]
+        report: FleetReport = await self.handle.result()
+        return report
 
 
 @pytest.fixture
@@ -118,6 +128,7 @@ async def test_all_members_move_and_never_more_at_once_than_may(fleet: Fleet) ->
 
     assert (report.outcome, report.members, report.standing) == ("done", 8, {"done": 8})
     assert fleet.steps.most <= 2
+    assert fleet.steps.most_off <= 2
     assert sorted(fleet.steps.off) == list("abcdefgh")
 
 
@@ -133,7 +144,7 @@ async def test_an_application_is_cut_over_after_its_database_and_a_wave_after_th
 async def test_nobody_is_powered_off_before_a_wave_is_approved_and_the_yes_is_the_persons(fleet: Fleet) -> None:
     await fleet.start(*some("a", "b"), {"vm": "c", "wave": "2"}, waves=[{"name": "1"}, {"name": "2"}])
     status = await fleet.until(lambda seen: len(seen.asks) == 3)
-    assert (fleet.steps.off, status.busy) == ([], 0)
+    assert (fleet.steps.off, status.copying, status.cutting_over) == ([], 0, 0)
 
     assert set((await fleet.say("approve", waves=["1"], note="CHG-1")).taken) == {"a", "b"}
     await fleet.until(lambda seen: seen.standing.get("done") == 2)
@@ -231,3 +242,22 @@ async def test_it_goes_on_in_a_new_run_with_all_it_knew(fleet: Fleet, monkeypatc
     report = await fleet.report()
 
     assert (report.outcome, report.standing) == ("done", {"done": 4})
+
+
+async def test_a_persons_no_outranks_a_wave_that_asks_nobody(fleet: Fleet) -> None:
+    app = {"vm": "app", "after": ["db"], "wave": "auto"}
+    await fleet.start(
+        app, {"vm": "db", "wave": "asked"}, waves=[{"name": "asked"}, {"name": "auto", "approval": "auto"}]
+    )
+    await fleet.until(lambda seen: seen.asks == ("db",))
+    migration = fleet.client.get_workflow_handle(f"migrate/{fleet.source}/app")
+    await migration.execute_update("reject", {"who": "ann"})
+    await fleet.until(lambda seen: set(seen.asks) == {"app", "db"})
+    await fleet.say("approve", vms=["db"])
+    await fleet.until(lambda seen: seen.standing.get("done") == 1)
+    await asyncio.sleep(0.5)
+    assert fleet.steps.off == ["db"]
+
+    await fleet.say("approve", vms=["app"])
+
+    assert (await fleet.report()).outcome == "done"

@@ -1,6 +1,7 @@
 """A look at a started target's console: text, a picture, or a note why there is neither."""
 
 import json
+import threading
 import zlib
 from datetime import timedelta
 from pathlib import Path
@@ -29,9 +30,10 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platforms.xapi.console, "TEXT_SECONDS", 0.5)
 
 
-async def look(target: XapiTarget, vm: str, folder: Path) -> SmokeReport:
+async def look(target: XapiTarget, vm: str, folder: Path, **more: object) -> SmokeReport:
     steps = SmokeActivities(Systems({}, {"pool": target}, FolderStore(folder / "store")))
-    order = SmokeOrder(errand=errand(), vm=vm, within=timedelta(seconds=0.3), console=True)
+    said = {"errand": errand(), "vm": vm, "within": timedelta(seconds=0.3), "console": True, **more}
+    order = SmokeOrder.model_validate(said)
     report: SmokeReport = await ActivityEnvironment().run(steps.smoke_target, order)
     return report
 
@@ -63,6 +65,27 @@ async def test_a_boot_that_found_no_root_is_named(tmp_path):
     assert report.console.text.splitlines()[0] == "Warning: dracut-initqueue: timeout"
     assert report.console.diagnosis == "smoke.no_root_device"
     assert "smoke.no_root_device" in report.missing[0]
+
+
+async def test_a_guest_that_lives_fails_by_nothing_that_was_printed_on_its_way(tmp_path):
+    with pool_and_target(tmp_path, speed=10, console_text=DRACUT) as (_, target):
+        report = await look(target, started(target).vm, tmp_path, guest_tools=True, within=timedelta(seconds=10))
+
+    assert report.console is not None
+    assert report.console.diagnosis == "smoke.no_root_device"
+    assert report.missing == ()
+
+
+async def test_who_is_called_off_waits_for_no_console(tmp_path):
+    with pool_and_target(tmp_path, speed=10) as (_, target):
+        vm = started(target).vm
+        cut = threading.Event()
+        cut.set()
+        steps = SmokeActivities(Systems({}, {"pool": target}, FolderStore(tmp_path / "store")))
+        order = SmokeOrder(errand=errand(), vm=vm, console=True)
+        told = steps._told(target, order, SmokeReport(vitals=target.vitals(vm)), "name", cut)
+
+    assert told.console is None
 
 
 async def test_nobody_is_pushed_out_and_the_test_goes_on_without(tmp_path):

@@ -1,9 +1,12 @@
 """Our NFSv3 reader against the real server. Run by test_nfs3.py in a network namespace of its own, not by itself."""
 
+import contextlib
 import os
 import random
 import signal
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +82,21 @@ def test_a_server_that_is_killed_and_started_again_is_read_on(export, server, co
     assert piece == content[5 * MIB : 6 * MIB]
 
 
+@contextlib.contextmanager
+def stopped(pid: int):
+    """Every thread of it: one that still runs for a moment would answer."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 10
+        tasks = Path(f"/proc/{pid}/task")
+        while {each.read_text().rpartition(")")[2].split()[0] for each in tasks.glob("*/stat")} != {"T"}:
+            assert time.monotonic() < deadline, "it was not stopped"
+            time.sleep(0.01)
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_a_server_that_hangs_keeps_nobody_who_hangs_up(export, server, content):
     file, told = opened(export), []
 
@@ -88,14 +106,13 @@ def test_a_server_that_hangs_keeps_nobody_who_hangs_up(export, server, content):
         except NfsError as error:
             told.append(str(error))
 
-    os.kill(server.pid, signal.SIGSTOP)
-    waiting = threading.Thread(target=reader)
-    waiting.start()
-    waiting.join(0.5)
-    assert waiting.is_alive()
-    file.hang_up()
-    waiting.join(2)
-    os.kill(server.pid, signal.SIGCONT)
+    with stopped(server.pid):
+        waiting = threading.Thread(target=reader)
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        file.hang_up()
+        waiting.join(2)
 
     assert told == ["it was hung up"]
     file.close()

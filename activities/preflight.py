@@ -42,6 +42,7 @@ class PreflightActivities:
             approved_steps=order.approved_steps,
             segment_bytes=order.segment_bytes,
             bandwidths=(order.bandwidth, self._systems.limits.bandwidth),
+            smoke=order.smoke,
         )
         return Preflight(
             machine=machine,

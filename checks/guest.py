@@ -75,3 +75,11 @@ def drive_letter_unmapped(seen: Seen) -> Iterator[str]:
     for volume in volumes:
         if volume.disk_keys is None:
             yield f"{volume.path} lies on no disk that the tools could name"
+
+
+@check("preflight.smoke_not_started", WARNING)
+def smoke_not_started(seen: Seen) -> Iterator[str]:
+    """What does not run shows nothing."""
+    machine = seen.machine
+    if seen.smoke and machine.power is not Power.ON:
+        yield f"{machine.name} is {machine.power.value}, so its target stays off, and the smoke test is not made"

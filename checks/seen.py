@@ -13,7 +13,8 @@ class Seen:
     of what it does not know.
 
     ``networks``: source network to target network uuid; ``unmapped``: the source networks without one.
-    ``bandwidths``: the limits that hold, of the request and of the worker.
+    ``bandwidths``: the limits that hold, of the request and of the worker. ``smoke``: the request asks for a smoke
+    test, and leaves it to the power of the source whether the target is started.
     """
 
     machine: Machine
@@ -28,4 +29,5 @@ class Seen:
     approved_steps: tuple[str, ...] = ()
     segment_bytes: int = 0
     bandwidths: tuple[str, ...] = ()
+    smoke: bool = False
     at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -93,6 +93,8 @@ MACHINE_ENTRIES = (
            r"\EFI\BOOT\BOOTX64.EFI.",
            r"In the guest: `ls /boot/efi/EFI/BOOT/BOOTX64.EFI`; where it is missing, `grub-install --removable` (Debian) or "
            "copy the distribution's shimx64.efi and grubx64.efi there. Else choose the disk in the Boot Manager (Esc)."),
+    _entry("smoke_not_started", "A smoke test is asked for, and the target will not be started: its source does not run.",
+           "Power the VM on before you start, or add `--start`; else the smoke test is left out."),
     # -- VMware Tools
     _entry("vmware_tools_stay", "VMware Tools stay in Windows, where they can be removed on VMware only.",
            "Start with `--vmware-tools remove-before` for the command, and remove them before you approve; or leave them: "

@@ -12,7 +12,7 @@ from contracts.fleet import MemberTold
 from contracts.names import Phase
 from contracts.record import RecordState
 from contracts.request import MigrateVmRequest
-from contracts.steps import Errand, FenceJournal, Freeze, Preflight, ProofReport, Shell, SnapshotReport
+from contracts.steps import Errand, FenceJournal, Freeze, Preflight, ProofReport, SealOrder, Shell, SnapshotReport
 from contracts.test_boot import TestBoot, TestBootReport
 from contracts.windows import Opening
 
@@ -129,6 +129,7 @@ class MigrationState(Contract):
     started_at: datetime | None = None
     leaving: bool = Field(default=False, description="what a rollback needs is being removed: it is too late for one")
     final_freeze: Freeze | None = None
+    unsealed: SealOrder | None = Field(default=None, description="of a cutover that was undone: due before any pass")
     snapshot: SnapshotReport | None = None
     proofs_sent: tuple[ProofReport, ...] = ()
     proofs_source: tuple[ProofReport, ...] = ()

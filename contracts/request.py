@@ -79,6 +79,12 @@ class MigrateVmRequest(Request):
         return self
 
     @model_validator(mode="after")
+    def _what_is_not_started_shows_nothing(self) -> Self:
+        if self.smoke is not None and self.start_target is False:
+            raise ValueError("smoke looks at a target that runs, and start_target says no: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
     def _nothing_comes_after_a_test_copy(self) -> Self:
         if self.test_copy and (self.probation or self.retire == "rename" or self.smoke is not None):
             raise ValueError("test_copy stops no source: it has no probation, smoke test or retirement")

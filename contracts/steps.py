@@ -46,6 +46,7 @@ class PreflightOrder(Contract):
     approved_steps: tuple[str, ...] = ()
     segment_bytes: int = Field(default=0, description="0: not told")
     bandwidth: str = ""
+    smoke: bool = Field(default=False, description="is asked for, of a target that starts if its source runs")
 
 
 class Check(Contract):
@@ -260,6 +261,7 @@ class SealOrder(Contract):
     errand: Errand
     freeze: Freeze
     complete: bool
+    given_up: bool = Field(default=False, description="the source ran on since, so the pass is void")
 
 
 class SealReport(Contract):

@@ -66,6 +66,7 @@ class CuttingOver:
             if story.state.approved is None:  # taken back in the meantime
                 story.enter(Phase.AWAITING_APPROVAL)
                 return False
+            await story.syncing.seal_what_is_open()
             await self._power_off()
             await self._final_pass()
             await self._prove_and_start()

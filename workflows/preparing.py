@@ -128,6 +128,7 @@ class Preparing:
             approved_steps=tuple(request.approved_steps),
             segment_bytes=request.segment_bytes,
             bandwidth=request.bandwidth,
+            smoke=request.smoke is not None and request.start_target is None,
         )
         return await story.step("preflight", said, Preflight, summary=f"preflight of {request.vm}")
 

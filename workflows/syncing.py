@@ -93,6 +93,7 @@ class Syncing:
             StepFailed: after the source was thawed.
         """
         story = self._story
+        await self.seal_what_is_open()
         number = story.state.pass_no + 1
         story.set(pass_no=number)
         depth = len(story.state.undo)
@@ -119,12 +120,8 @@ class Syncing:
         except StepFailed as failed:
             failure = failed
         complete = failure is None and all(copy.complete for copy in copies)
-        sealed = await story.insist(
-            "seal",
-            SealOrder(errand=story.errand, freeze=freeze, complete=complete),
-            SealReport,
-            summary=f"seal pass {number}, thaw",
-        )
+        seal = SealOrder(errand=story.errand, freeze=freeze, complete=complete)
+        sealed = await (self._seal_at_once(seal) if final and story.state.was_on else self._seal(seal))
         story.set(undo=story.state.undo[:depth])
         summary = summary_of(
             number, copies, sealed, seconds=(workflow.now() - began).total_seconds(), complete=complete,
@@ -136,6 +133,35 @@ class Syncing:
         if sealed.void and final and sealed.reason.startswith("vsphere.powered_on_again"):
             raise StepFailed("vsphere.powered_on_again", sealed.reason)
         return complete and not sealed.void
+
+    async def _seal(self, seal: SealOrder) -> SealReport:
+        summary = f"seal pass {seal.freeze.pass_no}, thaw"
+        return await self._story.insist("seal", seal, SealReport, summary=summary)
+
+    async def _seal_at_once(self, seal: SealOrder) -> SealReport:
+        """Of the final pass: a human is not asked while the source is off, so it is sealed when that runs again.
+
+        Raises:
+            StepFailed: it could not be sealed; the freeze is the way back's to thaw.
+        """
+        try:
+            return await heard(order("seal", seal, SealReport, summary=f"seal pass {seal.freeze.pass_no}, thaw"))
+        except StepFailed as failure:
+            if workflow.patched("seal-later"):
+                self._story.set(unsealed=seal.model_copy(update={"complete": False, "given_up": True}))
+                raise
+            await self._story.park(failure, may_stop=False)
+            return await self._seal(seal)
+
+    async def seal_what_is_open(self) -> None:
+        """The final pass of a cutover that was undone: nothing is copied, and nothing powered off, before that.
+
+        Raises:
+            StepFailed: it cannot be sealed yet.
+        """
+        if self._story.state.unsealed is not None:
+            await self._story.hear(order("seal", self._story.state.unsealed, SealReport, summary="seal the undone"))
+            self._story.set(unsealed=None)
 
     async def _copy_all(self, freeze: Freeze, *, final: bool) -> list[CopyReport]:
         """All disks at once, and again those that a changed limit cut: they go on with it, in the same pass."""

@@ -16,7 +16,6 @@ from platforms.xapi.lookup import Record, vanish
 from platforms.xapi.test_boot import TEST_KEY, is_clone
 
 TEST_VM, TEST_CLONE, TEST_NETWORK = "test-vm", "test-clone", "test-network"
-KINDS = (TEST_VM, TEST_CLONE, TEST_NETWORK)
 
 
 def owner_of(record: Record) -> str:

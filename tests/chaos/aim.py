@@ -16,14 +16,26 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 import worker
 from contracts.config import load_config
 
+BESIDE = ("append_record", "next_window")
+"""What runs beside the steps of a migration."""
+
+
+def step_of(name: str, before: str) -> str:
+    """The step that a migration is at, when this activity begins."""
+    return before if name in BESIDE else name
+
 
 class Aim(temporalio.client.Interceptor, temporalio.worker.Interceptor):
-    """Awaits ``begins(name, how many before)`` before every activity, calls ``ends(name)`` after each attempt."""
+    """Awaits ``begins(name, how many before)`` before every activity, calls ``ends(name)`` after each attempt.
+
+    ``last``: the step that it is at.
+    """
 
     def __init__(self, begins: Callable[[str, int], Awaitable[None]], ends: Callable[[str], None]) -> None:
         self._begins, self._ends = begins, ends
         self._seen: set[tuple[str, str]] = set()
         self.begun: Counter[str] = Counter()
+        self.last = ""
 
     def intercept_activity(
         self, next: temporalio.worker.ActivityInboundInterceptor
@@ -34,6 +46,7 @@ class Aim(temporalio.client.Interceptor, temporalio.worker.Interceptor):
     async def begin(self) -> None:
         """An attempt begins; only the first of an activity counts as one."""
         info = activity.info()
+        self.last = step_of(info.activity_type, self.last)
         key = (info.workflow_run_id or "", info.activity_id)
         if key not in self._seen:
             self._seen.add(key)

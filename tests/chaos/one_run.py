@@ -25,7 +25,7 @@ from simulators.lab import Lab
 from starter.beginning import begin, request_of
 from starter.temporal_server import DevServer
 from tests.chaos.afterwards import afterwards
-from tests.chaos.aim import Aim, worker_here
+from tests.chaos.aim import Aim, step_of, worker_here
 from tests.chaos.arming import Armed
 from tests.chaos.grid import Orders
 from tests.chaos.judging import After, Verdict, judge, meeting_others
@@ -38,7 +38,8 @@ PATIENCE = 240.0
 SPEED_OF_AN_HOUR = 1200
 """An hour is three seconds then."""
 MOST_ANSWERS = 8
-WAY_BACK = ("unfence_source", "power_on_source", "raise_source_epoch", "thaw", "unblock_target", "block_target", "seal")
+WAY_BACK = ("block_target", "thaw", "unfence_source", "raise_source_epoch", "power_on_source")
+"""Steps of a way back, up to the one that brings the source on again."""
 INVENTORY = """
 vsphere:
   datastores: [{{name: ds1, type: {datastore}}}]
@@ -283,12 +284,10 @@ class _Run:
 
     def _see_who_is_asked(self, status: Status) -> None:
         """A human is asked with the source running as before, unless it is the way back itself that they must mend."""
-        machine = self._lab.vsphere.world.vm("web01")
-        cell = self._orders.cell
-        # Of a system that is not trusted, the way back over it waits for a human as well.
-        on_its_way_back = cell.activity in WAY_BACK or self._road.goes_back or cell.fault == "wrong certificate"
-        if status.started_at is None and machine.power != "poweredOn" and not on_its_way_back:
-            self._result.wrong.append(f"{status.needs_human} is asked with the source {machine.power}")
+        machine, step = self._lab.vsphere.world.vm("web01"), self._aim.last
+        excused = step in WAY_BACK or (step == "source_goes_off" and self._orders.route == "late shutdown")
+        if status.started_at is None and machine.power != "poweredOn" and not excused:
+            self._result.wrong.append(f"{status.needs_human} is asked at {step} with the source {machine.power}")
 
     async def _say(self, migration: WorkflowHandle[Any, Any], message: Message, said: dict[str, Any]) -> None:
         await migration.execute_update(message.value, said, rpc_timeout=timedelta(seconds=10))
@@ -321,6 +320,9 @@ class _Run:
                 await asyncio.sleep(0.02)
                 lines = [json.loads(line) for line in log.read_text().splitlines()]
                 ids = {(each["activity"], each["id"].rpartition("/")[0]) for each in lines if each["event"] == "begin"}
+                for each in lines:
+                    if each["event"] == "begin":
+                        self._aim.last = step_of(each["activity"], self._aim.last)
                 for name in {name for name, _ in ids}:
                     self._aim.begun[name] = sum(1 for each, _ in ids if each == name)
                 if process.poll() not in (None, -signal.SIGKILL):

@@ -23,7 +23,6 @@ class Road:
         rolled_back_in: activity at whose begin somebody rolls back.
         tested: somebody has it test-booted, and approves when the test is over.
         afterwards: workflow that is asked for when it is done.
-        goes_back: its source may be off while a human is asked before the start.
     """
 
     request: dict[str, Any] = field(default_factory=dict)
@@ -33,7 +32,6 @@ class Road:
     rolled_back_in: str = ""
     tested: bool = False
     afterwards: str = ""
-    goes_back: bool = True
 
 
 _AFTER = {
@@ -42,24 +40,24 @@ _AFTER = {
 }  # fmt: skip
 
 ROADS: dict[str, Road] = {
-    "straight": Road(goes_back=False),
+    "straight": Road(),
     "a freeze that fails": Road(),
     "cancel in cutover": Road(cancelled_in="snapshot_target"),
     "cancel before start": Road(cancelled_in="unblock_target"),
     "rollback": Road(rolled_back_in="prove_source"),
     "read back between": Road(request={"downtime_budget": "31s"}),
     "checksum": Road(),
-    "window": Road(request={"windows": ["daily 00:00-24:00 UTC"]}, goes_back=False),
+    "window": Road(request={"windows": ["daily 00:00-24:00 UTC"]}),
     "approved steps": Road(
         request={"approved_steps": {"remove-snapshots": "it is old", "eject-iso": "nobody needs it"}},
-        vm={"snapshots": [FOREIGN], "cdrom": ISO}, goes_back=False,
+        vm={"snapshots": [FOREIGN], "cdrom": ISO},
     ),
     "late shutdown": Road(request={"power_off_patience": "1s"}, shutdown_seconds=LATE * SPEED),
-    "test boot": Road(request={"approval": "manual"}, tested=True, goes_back=False),
+    "test boot": Road(request={"approval": "manual"}, tested=True),
     "cancel in test boot": Road(request={"approval": "manual"}, tested=True, cancelled_in="start_test"),
-    "undone after diverged": Road(goes_back=False),
-    "after the start": Road(request=_AFTER, goes_back=False),
+    "undone after diverged": Road(),
+    "after the start": Road(request=_AFTER),
     "rollback in probation": Road(request=_AFTER, rolled_back_in="see_source_off"),
-    "move disks": Road(afterwards="MoveDisk", goes_back=False),
-    "removal": Road(request={"probation": "1s"}, afterwards="RetireVm", goes_back=False),
+    "move disks": Road(afterwards="MoveDisk"),
+    "removal": Road(request={"probation": "1s"}, afterwards="RetireVm"),
 }  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 
+from contracts.machine import Power
 from contracts.names import Phase
 from contracts.steps import Check
 from contracts.told import Report
@@ -192,6 +193,31 @@ async def test_what_a_human_must_mend_is_waited_for_and_then_tried_again(migrati
     await migration.update("retry", {"who": "ann"})
 
     await migration.until_phase(Phase.AWAITING_APPROVAL)
+
+
+async def test_who_is_asked_about_a_final_pass_that_cannot_be_sealed_is_asked_with_the_source_running(migration):
+    await migration.start(delta_interval="1h")
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    migration.steps.fail("seal", "store.unwritable")
+    await migration.approve()
+    await migration.until(lambda status: status.needs_human == "store.unwritable")
+    assert migration.steps.power is Power.ON
+    migration.steps.fail("seal-cut", "store.unwritable")  # not mended: nothing is powered off again before it is
+    powered_off = migration.steps.said.count("power_off_source")
+
+    await migration.update("retry", {"who": "ann"})
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.approve()
+    await migration.until(lambda status: status.needs_human == "store.unwritable")
+    assert migration.steps.said.count("power_off_source") == powered_off
+    await migration.update("retry", {"who": "ann"})
+    await migration.until_phase(Phase.AWAITING_APPROVAL)
+    await migration.approve()
+
+    report = await migration.report()
+    assert report.outcome == "done"
+    assert "seal-cut" in migration.steps.said
+    assert not migration.steps.both_on_at_once
 
 
 async def test_a_guest_that_does_not_shut_down_leaves_it_running_and_asks(migration):

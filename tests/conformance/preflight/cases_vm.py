@@ -115,6 +115,7 @@ CASES = [
     # -- VMware Tools
     Case("preflight.vmware_tools_stay", vm=windows()),
     Case("preflight.vmware_tools_remove_before", order={"vmware_tools": "remove-before"}),
+    Case("preflight.smoke_not_started", vm={"power": "off"}, order={"smoke": True}),
     Case("preflight.vmware_tools_out_of_reach", vm={"power": "off"}, order={"vmware_tools": "remove-before"}),
     Case("preflight.vmware_tools_remove_after", order={"vmware_tools": "remove-after"}),
     Case("preflight.vmware_tools_hard_to_remove", vm=windows(), order={"vmware_tools": "remove-after"}),

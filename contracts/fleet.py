@@ -39,7 +39,9 @@ class Member(Request):
 
     vm: str = Field(min_length=1, description="as in the request of one migration")
     wave: str = Field(default="", description="default: the first")
-    after: tuple[str, ...] = Field(default=(), description="VMs of this fleet that must be done before its cutover")
+    after: tuple[str, ...] = Field(
+        default=(), description="VMs of this fleet that must run on the target before its cutover"
+    )
     request: dict[str, Any] = Field(default={}, description="what is otherwise for it than the defaults say")
 
 
@@ -210,6 +212,13 @@ class MemberState(Contract):
         return self.told.phase in _CUTTING or (
             self.yes is not None and self.yes.sent and self.told.phase in _APPROVABLE
         )
+
+    @property
+    def through(self) -> bool:
+        """Whether others need wait for it no more: it has ended, or runs on the target and is watched only."""
+        if self.standing is Standing.RUNNING and self.told is not None:
+            return self.told.phase is Phase.PROBATION and not self.told.needs_human
+        return self.standing in ENDED
 
     @property
     def asks(self) -> bool:

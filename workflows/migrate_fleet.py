@@ -48,6 +48,7 @@ class MigrateFleet:
         self._changed = True
         self._over = False
         self._known: dict[str, str] = {}
+        self._fleet: Fleet | None = None
 
     @workflow.run
     async def run(self, request: MigrateFleetInput) -> FleetReport:
@@ -70,20 +71,24 @@ class MigrateFleet:
     def now(self) -> Fleet:
         """As it stands."""
         state = self.state
-        return Fleet(
-            self.request, state.members, state.added, paused=state.paused, failures=state.failures,
-            cancelled=state.cancelled,
-        )  # fmt: skip
+        if self._fleet is None:
+            self._fleet = Fleet(self.request, state.members, state.added)
+        fleet = self._fleet
+        fleet.paused, fleet.failures, fleet.cancelled = state.paused, state.failures, state.cancelled
+        return fleet
 
     def set(self, **changes: Any) -> None:
         """Change the state."""
         self.state = self.state.model_copy(update=changes)
+        self._fleet = None if "added" in changes else self._fleet
         self._changed = True
 
     def member(self, vm: str, **changes: Any) -> None:
         """Change what is known of one."""
         before = self.state.members.get(vm, MemberState())
-        self.state.members[vm] = before.model_copy(update=changes)
+        self.state.members[vm] = now = before.model_copy(update=changes)
+        if self._fleet is not None:
+            self._fleet.put(vm, now)
         self._changed = True
 
     async def _work(self) -> None:
@@ -190,7 +195,7 @@ class MigrateFleet:
             self._failed(letter.vm, "workflow.gone", "nobody answers for it")
 
     def _member(self, vm: str) -> Member:
-        return next(each for each in (*self.request.members, *self.state.added) if each.vm == vm)
+        return self.now().member(vm)
 
     def _vms(self) -> dict[str, str]:
         """Workflow id to VM."""

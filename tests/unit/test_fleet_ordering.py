@@ -76,6 +76,40 @@ def test_who_comes_after_another_goes_once_that_is_done_or_skipped(standing: Sta
     assert Fleet(asked, states).deed().say_yes == (("app",) if goes else ())
 
 
+def test_who_is_watched_only_keeps_nobody_waiting() -> None:
+    asked = request({"vm": "app", "after": ["db"]}, {"vm": "db"}, {"vm": "late", "wave": "2"},
+                    waves=[{"name": "1"}, {"name": "2"}])  # fmt: skip
+    waiting = {"app": running(Phase.DELTA_SYNC, yes=said()), "late": running(Phase.DELTA_SYNC, yes=said())}
+    assert Fleet(asked, waiting | {"db": running(Phase.START)}).deed().say_yes == ()
+    assert Fleet(asked, waiting | {"db": running(Phase.PROBATION)}).deed().say_yes == ("app",)
+    assert Fleet(asked, waiting | {"db": running(Phase.PROBATION, needs_human="smoke.failed")}).deed().say_yes == ()
+    through = {"db": running(Phase.PROBATION), "app": running(Phase.PROBATION)}
+    assert Fleet(asked, waiting | through).deed().say_yes == ("late",)
+
+
+STATES = st.sampled_from(
+    [MemberState(standing=each) for each in Standing]
+    + [running(phase) for phase in Phase]
+    + [running(Phase.DELTA_SYNC, yes=said(minute, sent=sent)) for minute in (1, 2) for sent in (False, True)]
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), STATES), max_size=12))
+def test_what_was_counted_along_is_what_would_be_counted_anew(changes: list[tuple[str, MemberState]]) -> None:
+    asked = request({"vm": "a"}, {"vm": "b", "wave": "2", "after": ["c"]}, {"vm": "c", "wave": "2"}, {"vm": "d"},
+                    waves=[{"name": "1"}, {"name": "2", "approval": "auto"}], at_once=2)  # fmt: skip
+    along, states = Fleet(asked, {}), dict[str, MemberState]()
+    for vm, state in changes:
+        along.put(vm, state)
+        states[vm] = state
+        anew = Fleet(asked, states)
+        assert along.deed() == anew.deed()
+        assert (along.copying, along.cutting_over, along.over) == (anew.copying, anew.cutting_over, anew.over)
+        assert [along.waits_for(member) for member, _ in along.all()] == [
+            anew.waits_for(member) for member, _ in anew.all()
+        ]
+
+
 def test_a_rule_says_yes_for_nobody_and_a_persons_no_outranks_it() -> None:
     asked = request({"vm": "a"}, waves=[{"name": "1", "approval": "auto"}])
     assert Fleet(asked, {"a": running(Phase.AWAITING_APPROVAL)}).deed().rule_yes == ("a",)

@@ -16,6 +16,7 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.names import ACCEPTED_IN, MOVE_DISK, Message, Phase
 from contracts.told import Report, Status
@@ -241,8 +242,8 @@ class _Run:
                 await self._roll_back(migration)
             except WorkflowUpdateFailedError:  # it came too late, and is not said again
                 self._result.said.append("rollback, too late")
-            except Exception:
-                self._deed_done = False
+            except Exception as error:
+                self._deed_done = isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND  # it is over
                 raise
 
     async def _roll_back(self, migration: WorkflowHandle[Any, Any]) -> None:

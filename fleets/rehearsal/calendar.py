@@ -48,5 +48,6 @@ class Rehearsed(Contract):
     waves: tuple[WaveRehearsed, ...] = ()
     peaks: dict[str, Peak] = {}
     downtimes: tuple[Downtime, ...] = Field(default=(), description="the longest first")
+    through_at: dict[str, datetime] = Field(default={}, description="VM to when it is proven and runs on the target")
     never: dict[str, str] = Field(default={}, description="VM to what keeps it from being cut over")
     events: int = 0

@@ -58,6 +58,7 @@ class Counting:
                 "cut over at once": Peak(most=self._cutting, limit=most),
             },
             downtimes=tuple(Downtime(vm=each.vm, seconds=round(each.downtime, 1)) for each in longest),
+            through_at={each.vm: self._moment(each.through_at or 0.0) for each in through},
             never=dict(list(never.items())[:MOST_NEVER]), events=events,
         )  # fmt: skip
 

@@ -99,7 +99,7 @@ def _vm(number: int, name: str, *, bad: bool, stubborn: bool) -> dict[str, Any]:
         "nics": [{"network": "VM Network", "mac": f"00:50:56:{number >> 8:02x}:{number & 255:02x}:01"}],
         "disks": disks,
         "guest": {
-            "tools": "running", "writes_mib_per_s": 0.02 * (1 + number % 3), "shutdown_seconds": 0.3,
+            "tools": "running", "writes_mib_per_s": 0.002 * (1 + number % 3), "shutdown_seconds": 3,
             "shutdown_burst_mib": 0.25, "seed": number, "ignores_shutdown": stubborn,
         },
     }  # fmt: skip

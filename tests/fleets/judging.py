@@ -25,7 +25,7 @@ def judge(running: Programs, made: Installation, played: Played) -> list[str]:
         *(each for vm in (made.bad, made.stubborn) for each in _as_before(vm, sources[vm], pool)),
         *_in_order(made, sources, on_target),
         *_limits(running, made, sources, on_target, played),
-        *_nothing_left(running),
+        *_nothing_left(running, played),
         *_sizes(played),
     ]
 
@@ -112,10 +112,11 @@ def _limits(
     return wrong
 
 
-def _nothing_left(running: Programs) -> list[str]:
+def _nothing_left(running: Programs, played: Played) -> list[str]:
     left = running.xapi("left")
-    return [f"left are {kind}: {left[kind][:3]}" for kind in ("tasks", "dom0_vbds", "loose_vdis", "loose_snapshots")
-            if left[kind]]  # fmt: skip
+    found = {kind: set(left[kind]) for kind in ("tasks", "dom0_vbds", "loose_vdis", "loose_snapshots")}
+    found["loose_vdis"] -= played.kept  # what was sent of one that was called off may be gone on with
+    return [f"left are {kind}: {sorted(each)[:3]}" for kind, each in found.items() if each]
 
 
 def _sizes(played: Played) -> list[str]:

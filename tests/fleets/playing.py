@@ -16,22 +16,34 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 import worker
 from contracts.fleet import FleetAck, FleetReport, FleetStatus
 from contracts.names import MIGRATE_FLEET, QUEUE
+from contracts.told import Report
 from starter.temporal_server import DevServer
 from tests.end_to_end.running import Programs
 from tests.fleets.inventory import HOSTS, Installation
 
 RPC = timedelta(seconds=10)
+SPEED = 10
+"""Of the lab's clocks: an export that a killed worker left open is over after five minutes."""
 
 
 @dataclass
 class Played:
-    """What came of it. ``seconds``: from the request to the report; ``histories``: by workflow id, each run's events and
-    bytes; ``most_copying``, ``most_cutting``: as the fleet told them, at once."""
+    """What came of it.
+
+    Attributes:
+        seconds: from the request to the report.
+        histories: by workflow id, each run's events and bytes.
+        asked: VM to the code of what a human was asked about.
+        kept: VDIs that stay of the one that was called off.
+        most_copying: as the fleet told it, at once.
+        most_cutting: the same, of cutovers.
+    """
 
     report: FleetReport
     seconds: float
     histories: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     most_copying: int = 0
     most_cutting: int = 0
 
@@ -60,6 +72,8 @@ class Playing:
             await asyncio.sleep(0.5)
         self._played.report = await self._fleet.result()
         self._played.seconds = time.monotonic() - began
+        stubborn = client.get_workflow_handle(f"migrate/vsphere/{self._made.stubborn}")
+        self._played.kept = set((await stubborn.query("report", result_type=Report)).kept_vdis)
         await self._read_histories(client)
         return self._played
 
@@ -104,7 +118,7 @@ class Playing:
 
 def play(folder: Path, running: Programs, server: DevServer, made: Installation, seconds: float) -> Played:
     """In a loop of its own."""
-    running.lab(folder / "inventory.yaml")
+    running.lab(folder / "inventory.yaml", speed=SPEED)
     addresses = ", ".join(f'"{host}" = "127.0.0.2"' for host in HOSTS)  # in this lab one door serves all of them
     config = running.config.read_text().replace('kind = "vsphere"\n', f'kind = "vsphere"\nhosts = {{ {addresses} }}\n')
     running.config.write_text(config)

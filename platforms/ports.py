@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from contracts.after import RemoveOrder, Retired, RetireOrder, Vitals
-from contracts.assessment import Named, Unread
+from contracts.assessment import Grouped, Named, Unread
 from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.move_disk import MoveDiskReport, MoveDiskRequest
@@ -48,6 +48,10 @@ class Source(Protocol):
 
     def names(self) -> tuple[list[Named], int]:
         """All machines but templates, by name; and how many templates there are."""
+        ...
+
+    def groups(self, refs: Sequence[str], *, tags: bool) -> dict[str, Grouped]:
+        """Folder and (if wanted) tags of these, as far as they can be read."""
         ...
 
     def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:

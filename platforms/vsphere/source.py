@@ -7,7 +7,7 @@ from typing import Any
 from pyVmomi import vim
 
 from contracts.after import RemoveOrder, Retired, RetireOrder
-from contracts.assessment import Named, Unread
+from contracts.assessment import Grouped, Named, Unread
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.leftovers import Found
@@ -20,6 +20,7 @@ from platforms.vsphere import (
     facts,
     fencing,
     freezing,
+    grouping,
     inventory,
     leftovers,
     licence,
@@ -74,6 +75,10 @@ class VsphereSource:
     def names(self) -> tuple[list[Named], int]:
         """All but templates."""
         return bulk.names(self.session)
+
+    def groups(self, refs: Sequence[str], *, tags: bool) -> dict[str, Grouped]:
+        """Folder and tags."""
+        return grouping.groups(self.session, refs, tags=tags)
 
     def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
         """Many at once."""

@@ -8,6 +8,11 @@ from checks.transports import why_not
 from contracts.plan_seen import PinnedCheck, PinnedDisk, PinnedNic, PinnedVm
 from contracts.steps import Check
 
+RECKONED = frozenset(
+    {"preflight.unmapped_network", "preflight.unknown_sr", "preflight.sr_too_small", "preflight.sr_overcommitted"}
+)
+"""What a plan reckons itself, for all its VMs together and whenever somebody has edited it."""
+
 
 def pinned(seen: Seen, checks: Sequence[Check]) -> PinnedVm:
     """Notes are left out: they come and go with the pool's hosts, and change nothing for the machine."""
@@ -41,6 +46,6 @@ def pinned(seen: Seen, checks: Sequence[Check]) -> PinnedVm:
                 code=each.code, severity=each.severity, message=each.message[:300], overridable=each.overridable
             )
             for each in checks
-            if each.severity != NOTE
+            if each.severity != NOTE and each.code not in RECKONED
         ),
     )

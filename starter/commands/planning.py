@@ -174,15 +174,16 @@ def _tell(draft: "Draft", gone: dict[str, str], as_: Output, out: Path | None) -
         write(draft.text)
     else:
         put(plan_data(draft.plan) if as_ is not Output.TABLE else None, as_, lambda: plan_view(draft.plan))
-    if out is not None:
-        say(f"{out} is written; apply it with `ferry apply {out}`")
     numbers = {member.vm: number for number, member in enumerate(draft.plan.members)}
     problems = problems_of(draft)
     problems += [Problem(draft.line_of(numbers[vm], "vm"), f"{vm}: {why}") for vm, why in gone.items()]
+    codes = blocked(draft.plan)
+    if out is not None:
+        say(f"{out} is written{'' if problems or codes else f'; apply it with `ferry apply {out}`'}")
     if problems:
         raise told(draft.path, problems)
     if not gone and (names := unpinned(draft.plan)):
         say(f"nothing was pinned of {len(names)} VMs, such as {names[0]}: `ferry plan -o {draft.path}` does it")
-    if codes := blocked(draft.plan):
+    if codes:
         say(f"blocked: {', '.join(f'{vm} ({each[0]})' for vm, each in list(codes.items())[:20])}")
         raise typer.Exit(ExitCode.BLOCKED)

@@ -36,7 +36,7 @@ def propose(
     plan: Plan | None = None,
     said: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Proposal:
-    """Members for the VMs that the plan has not, in the order of their names.
+    """Members for the VMs that the plan has not, in the order of the list, else of their names.
 
     Args:
         said: by name or id: what a list says of a VM: ``wave``, ``after``, ``sr``.
@@ -52,7 +52,13 @@ def propose(
             fresh.append(row)
     names = {row.machine_id: row.machine_id if twins[row.name] > 1 else row.name for row in fresh}
     existing = [wave.name for wave in plan.waves] if plan is not None else []
-    for number, row in enumerate(sorted(fresh, key=lambda row: (_natural(row.name), row.machine_id))):
+    places = {word: number for number, word in enumerate(said or {})}
+
+    def place(row: Assessed) -> tuple[Any, ...]:
+        listed = places.get(row.machine_id, places.get(row.name, len(places)))
+        return listed, _natural(row.name), row.machine_id
+
+    for number, row in enumerate(sorted(fresh, key=place)):
         more = (said or {}).get(row.machine_id) or (said or {}).get(row.name) or {}
         wave = str(more.get("wave") or "") or _wave_of(row, waves, number, existing)
         if wave and wave not in existing and wave not in made.waves:
@@ -61,7 +67,7 @@ def propose(
         request = {"sr": more["sr"]} if more.get("sr") else {}
         member = {"vm": vm, "wave": wave, "after": list(more.get("after") or ()), "request": request}
         made.members.append((member, row.name if vm != row.name else ""))
-    if waves.tag or said:
+    if waves.tag:
         made.waves.sort(key=_natural)
     return made
 

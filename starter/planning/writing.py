@@ -14,7 +14,7 @@ from starter.planning.reading import Draft, draft_of, lines_of, told
 HEAD = "# yaml-language-server: $schema=plan.schema.json"
 """Editors then know every key. `ferry plan --schema` prints that file."""
 _SEEN_HEAD = "# What `ferry plan` saw. It writes this part anew each time; what is above stays as you write it."
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_/-]*(\.[A-Za-z0-9_/-]+)*")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_/-]*(\.[A-Za-z0-9_/-]+)*|[0-9]+[KMGT](iB)?|[0-9]+[dhms]")
 _NO_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -107,8 +107,9 @@ def _json(value: Any) -> str:
 
 
 def _json_escaped(found: "re.Match[str]") -> str:
+    """What YAML takes as it is stays so: a sign beyond U+FFFF would be two escapes in JSON, and two signs in YAML."""
     sign = found[0]
-    return sign if sign.isprintable() else json.dumps(sign)[1:-1]
+    return sign if sign.isprintable() or ord(sign) > 0xFFFF else json.dumps(sign)[1:-1]
 
 
 def with_seen(text: str, region: tuple[int, int], seen: PlanSeen) -> str:

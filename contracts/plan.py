@@ -1,12 +1,13 @@
 """A plan: a fleet as people write it down and keep it in Git, with what was seen when it was made."""
 
+import json
 from typing import Any, Literal
 
 from pydantic import Field
 
 from contracts.base import Request
 from contracts.errors import FerryError
-from contracts.fleet import MOST_AT_ONCE, MOST_MEMBERS, Member, MigrateFleetRequest, Wave
+from contracts.fleet import MOST_ASKED, MOST_AT_ONCE, MOST_MEMBERS, Member, MigrateFleetRequest, Wave
 from contracts.plan_seen import PlanSeen
 from contracts.sizes import Size, spoken_size
 
@@ -83,7 +84,7 @@ def fleet_request_of(plan: Plan) -> MigrateFleetRequest:
     """What ``MigrateFleet`` is begun with.
 
     Raises:
-        FerryError: ``plan.too_large`` where a fleet cannot have so many members.
+        FerryError: ``plan.too_large`` where a fleet cannot have so many members, or carry so long a request.
     """
     if len(plan.members) > MOST_MEMBERS:
         raise FerryError(
@@ -98,4 +99,8 @@ def fleet_request_of(plan: Plan) -> MigrateFleetRequest:
     }
     if plan.failure_budget is not None:
         said["failure_budget"] = plan.failure_budget
+    if (size := len(json.dumps(said))) > MOST_ASKED:
+        raise FerryError(
+            "plan.too_large", f"its request is {size >> 10} KiB long, and that of a fleet at most {MOST_ASKED >> 10}"
+        )
     return MigrateFleetRequest.model_validate(said)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 
@@ -15,6 +15,10 @@ from contracts.plan import Plan
 from contracts.plan_seen import PinnedCheck, PinnedTarget, PinnedVm, PlanSeen, target_seen
 from contracts.steps import TargetFacts
 from starter.assessment.live import looked
+
+Item = TypeVar("Item")
+A_LOOK = 4000
+"""VMs that one look names: its request stays far below what Temporal carries."""
 
 
 @dataclass
@@ -50,7 +54,7 @@ async def look(client: Client, plan: Plan) -> Looked:
     found = Looked(PlanSeen(at=datetime.now(UTC)))
     targets: dict[str, PinnedTarget] = {}
     machines: dict[str, PinnedVm] = {}
-    for members in groups.values():
+    for members in (some for each in groups.values() for some in _parts(each)):
         said = plan.said_of(members[0])
         wanted = dict.fromkeys(word for member in members for word in _words(plan, member))
         facts, rows = await _asked(client, _request(said, tuple(wanted)))
@@ -79,11 +83,11 @@ async def choose(client: Client, said: dict[str, Any], choice: Choice) -> list[A
     Raises:
         FerryError: ``vm.unknown``: a name that nobody has.
     """
-    request = _request(said, choice.vms).model_copy(update={"tags": choice.tags, "folders": choice.folders})
-    try:
-        _, rows = await looked(client, request)
-    except FerryError as error:
-        raise FerryError(error.code, error.message) from None
+    rows: list[Assessed] = []
+    for some in _parts(choice.vms) or [()]:
+        request = _request(said, some).model_copy(update={"tags": choice.tags, "folders": choice.folders})
+        rows += (await looked(client, request))[1]
+    rows = list({(row.source, row.ref): row for row in rows}.values())
     if not (choice.tags or choice.folders):
         by_word = _by_word(rows)
         names = [word for word in choice.vms if not any(sign in word for sign in "*?[") and word not in by_word]
@@ -101,6 +105,10 @@ def pin_of(row: Assessed) -> PinnedVm:
         PinnedCheck(code=each.code, severity=each.severity, message=each.message[:300]) for each in row.checks
     )
     return PinnedVm(name=row.name, ref=row.ref, source=row.source, checks=checks)
+
+
+def _parts(many: Sequence[Item]) -> list[Sequence[Item]]:
+    return [many[start : start + A_LOOK] for start in range(0, len(many), A_LOOK)]
 
 
 def _mapping(plan: Plan, member: Member) -> tuple[Any, ...]:

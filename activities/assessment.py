@@ -114,6 +114,7 @@ class _Judge:
             networks=networks,
             unmapped=tuple(unmapped),
             template=self._template(machine.guest_os),
+            asked_template=self._order.request.template or "",
             approved_steps=self._order.request.approved_steps,
         )
         row = assessed(machine, checks := run_checks(seen))
@@ -135,4 +136,5 @@ class _Judge:
         return self._facts[like]
 
     def _template_for(self, guest_os: str) -> str:
-        return self._target.template_for(guest_os) if self._target is not None else ""
+        asked = self._order.request.template or ""
+        return self._target.template_for(guest_os, asked) if self._target is not None else ""

@@ -29,6 +29,7 @@ class AssessRequest(Request):
     target: str | None = Field(default=None, description="name of [targets.NAME]")
     sr: str | None = None
     networks: dict[str, str] = {}
+    template: str | None = Field(default=None, description="as in the request of one migration")
     vms: tuple[str, ...] = Field(default=(), description="names, globs, instanceUuids or morefs; none: all")
     tags: tuple[str, ...] = Field(default=(), description="only VMs that have one of these tags; globs")
     folders: tuple[str, ...] = Field(default=(), description="only VMs in one of these folders, or below; globs")

@@ -215,7 +215,7 @@ class Target(Protocol):
         """Another migration that fills a shell from that machine, one that cannot bear the mark itself (SAFETY 12)."""
         ...
 
-    def template_for(self, guest_os: str) -> str:
+    def template_for(self, guest_os: str, asked: str = "") -> str:
         """Name of the template that a machine of that guestId is made from; empty when the pool has none."""
         ...
 

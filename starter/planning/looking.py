@@ -114,13 +114,21 @@ def _parts(many: Sequence[Item]) -> list[Sequence[Item]]:
 def _mapping(plan: Plan, member: Member) -> tuple[Any, ...]:
     said = plan.said_of(member)
     networks, steps = said.get("networks") or {}, said.get("approved_steps") or {}
-    return (said["source"], said["target"], said.get("sr") or "", tuple(sorted(networks.items())), tuple(sorted(steps)))
+    return (
+        said["source"],
+        said["target"],
+        said.get("sr") or "",
+        said.get("template"),
+        tuple(sorted(networks.items())),
+        tuple(sorted(steps)),
+    )
 
 
 def _request(said: dict[str, Any], vms: Sequence[str]) -> AssessRequest:
     return AssessRequest(
         source=said["source"], target=said["target"], sr=said.get("sr"), networks=said.get("networks") or {},
-        approved_steps=tuple(said.get("approved_steps") or ()), vms=tuple(vms), pins=True,
+        template=said.get("template"), approved_steps=tuple(said.get("approved_steps") or ()), vms=tuple(vms),
+        pins=True,
     )  # fmt: skip
 
 

@@ -5,8 +5,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.assessment import AssessmentActivities
+from activities.preflight import PreflightActivities
 from contracts.assessment import AssessRequest, Grouped, PageOrder, is_in, unpacked
+from contracts.steps import PreflightOrder
 from tests.conformance.preflight.looking import Case, both_sides
+from tests.conformance.xapi_target import errand
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,16 @@ async def test_pins_tell_folder_tags_and_the_transport_of_each_disk(tmp_path):
     assert (rows["web02"].folder, rows["web02"].tags) == ("Test", ("old", "prod"))
     assert [disk.transport for disk in rows["web01"].disks + rows["web02"].disks] == ["https", "nfc"]
     assert (rows["web02"].bytes, rows["web02"].disks[0].datastore_type) == (2 << 20, "vsan")
+
+
+@pytest.mark.parametrize("by", ["name_label", "uuid"])
+async def test_a_template_that_is_asked_for_is_taken(tmp_path, by):
+    with both_sides(tmp_path, Case("")) as (_, pool, systems):
+        records = [each for each in pool.pool.db.all("VM").values() if each["is_a_template"]]
+        wanted = next(each for each in records if each["name_label"].startswith("Windows"))
+        said = {"template": wanted[by], "networks": {"*": "lan"}}
+        order = PreflightOrder(errand=errand(source="vc", target="pool", vm="web01"), **said)
+        found = await ActivityEnvironment().run(PreflightActivities(systems).preflight, order)
+
+    assert found.template == wanted["name_label"]
+    assert found.checks == ()

@@ -86,6 +86,7 @@ class _Judge:
         self._template = cache(self._template_for)
         self._facts: dict[tuple[str, ...], SourceFacts] = {}
         self._groups = source.groups(order.refs, tags=True) if order.request.pins else {}
+        self._allocated = source.allocated(order.refs) if order.request.pins else {}
 
     def row(self, found: Machine | Unread) -> Assessed:
         """A VM that cannot be judged is a row with its code."""
@@ -121,7 +122,9 @@ class _Judge:
         if not self._order.request.pins:
             return row
         group = self._groups.get(machine.ref, Grouped())
-        pins = pinned(seen, checks).model_copy(update={"folder": group.folder, "tags": group.tags})
+        pins = pinned(seen, checks, self._allocated.get(machine.ref)).model_copy(
+            update={"folder": group.folder, "tags": group.tags}
+        )
         return row.model_copy(update={"pinned": pins})
 
     def _facts_of(self, machine: Machine) -> SourceFacts:

@@ -1,6 +1,6 @@
 """A machine as a plan pins it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from checks.registry import NOTE
 from checks.seen import Seen
@@ -14,13 +14,17 @@ RECKONED = frozenset(
 """What a plan reckons itself, for all its VMs together and whenever somebody has edited it."""
 
 
-def pinned(seen: Seen, checks: Sequence[Check]) -> PinnedVm:
-    """Notes are left out: they come and go with the pool's hosts, and change nothing for the machine."""
-    machine = seen.machine
+def pinned(seen: Seen, checks: Sequence[Check], allocated: Mapping[int, int] | None = None) -> PinnedVm:
+    """Notes are left out: they come and go with the pool's hosts, and change nothing for the machine.
+
+    Args:
+        allocated: device key to bytes, where the source told.
+    """
+    machine, known = seen.machine, allocated or {}
     disks = tuple(
         PinnedDisk(
             disk_id=disk.disk_id, slot=disk.slot, capacity=disk.capacity, datastore=disk.datastore,
-            datastore_type=disk.datastore_type,
+            datastore_type=disk.datastore_type, allocated=known.get(disk.key),
             transport=next((way for way, why in why_not(seen, disk).items() if not why), ""),
         )
         for disk in machine.disks
@@ -40,7 +44,7 @@ def pinned(seen: Seen, checks: Sequence[Check]) -> PinnedVm:
         disks=disks,
         nics=tuple(PinnedNic(mac=nic.mac, network=nic.network) for nic in machine.nics),
         foreign_snapshots=machine.foreign_snapshots,
-        bytes=sum(disk.capacity for disk in disks),
+        bytes=sum(disk.capacity if disk.allocated is None else min(disk.capacity, disk.allocated) for disk in disks),
         checks=tuple(
             PinnedCheck(
                 code=each.code, severity=each.severity, message=each.message[:300], overridable=each.overridable

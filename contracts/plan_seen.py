@@ -19,6 +19,7 @@ class PinnedDisk(Contract):
     capacity: int = Field(description="bytes")
     datastore: str = ""
     datastore_type: str = ""
+    allocated: int | None = Field(default=None, description="bytes, as the source last heard; None: not told")
     transport: str = Field(default="", description="what will probably read it; empty: nothing is known to be able to")
 
 

@@ -54,6 +54,10 @@ class Source(Protocol):
         """Folder and (if wanted) tags of these, as far as they can be read."""
         ...
 
+    def allocated(self, refs: Sequence[str]) -> dict[str, dict[int, int]]:
+        """By moref: a disk's key to the bytes that are allocated of it, as far as that is known."""
+        ...
+
     def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
         """Many at once, whole but for their tags. One that cannot be read is told, and keeps nobody from the others."""
         ...

@@ -14,6 +14,7 @@ from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
+    allocated,
     approved_steps,
     bulk,
     details,
@@ -79,6 +80,10 @@ class VsphereSource:
     def groups(self, refs: Sequence[str], *, tags: bool) -> dict[str, Grouped]:
         """Folder and tags."""
         return grouping.groups(self.session, refs, tags=tags)
+
+    def allocated(self, refs: Sequence[str]) -> dict[str, dict[int, int]]:
+        """By moref and device key."""
+        return allocated.allocated(self.session, refs)
 
     def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
         """Many at once."""

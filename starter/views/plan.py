@@ -16,14 +16,14 @@ def plan_view(plan: Plan) -> RenderableType:
     """What `ferry plan` prints."""
     rows = [_row(plan, member) for member in plan.members]
     waves = [_wave(plan, each) for each in [*waves_of(plan), *([whole_of(plan)] if len(plan.waves) > 1 else [])]]
-    heads = ("VM", "wave", "what happens", "by", "size", "first copy", "after", "warnings")
-    sums = ("wave", "yes by", "windows", "VMs", "disks", "size", "first copies", "warned", "blocked")
+    heads = ("VM", "wave", "what happens", "by", "to copy", "first copy", "after", "warnings")
+    sums = ("wave", "yes by", "windows", "VMs", "disks", "to copy", "first copies", "warned", "blocked")
     return Group(
-        table(heads, rows, right=("size", "first copy")),
-        Padding(table(sums, waves, right=("VMs", "disks", "size", "first copies", "warned", "blocked")), (1, 0, 0, 0)),
-        Text(
-            f"Times: all bytes of the disks at {rate_of(plan)[1]}; {plan.limits.at_once} at once. Deltas come on top."
+        table(heads, rows, right=("to copy", "first copy")),
+        Padding(
+            table(sums, waves, right=("VMs", "disks", "to copy", "first copies", "warned", "blocked")), (1, 0, 0, 0)
         ),
+        Text(f"Times: what is allocated, at {rate_of(plan)[1]}; {plan.limits.at_once} at once. Deltas come on top."),
     )
 
 

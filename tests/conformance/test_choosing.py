@@ -50,6 +50,7 @@ async def test_pins_tell_folder_tags_and_the_transport_of_each_disk(tmp_path):
     assert (rows["web01"].folder, rows["web01"].tags) == ("Prod", ("prod",))
     assert (rows["web02"].folder, rows["web02"].tags) == ("Test", ("old", "prod"))
     assert [disk.transport for disk in rows["web01"].disks + rows["web02"].disks] == ["https", "nfc"]
+    assert [disk.allocated for disk in rows["web01"].disks + rows["web02"].disks] == [1 << 20, None]
     assert (rows["web02"].bytes, rows["web02"].disks[0].datastore_type) == (2 << 20, "vsan")
 
 

@@ -8,15 +8,18 @@ from activities.preflight import map_networks
 from activities.running import in_thread
 from activities.systems import Systems
 from checks import Seen, run_checks
+from checks.pinning import pinned
 from contracts.assessment import (
     Assessed,
     AssessRequest,
+    Grouped,
     Inventory,
     Page,
     PageOrder,
     Unread,
+    Wanted,
     assessed,
-    is_wanted,
+    is_in,
     packed,
 )
 from contracts.assessment import unread as not_read
@@ -48,17 +51,30 @@ class AssessmentActivities:
         found: dict[str, tuple[str, ...]] = {}
         templates = 0
         for name in sources:
-            listed, left_out = self._systems.source(name).names()
-            found[name] = tuple(each.ref for each in listed if is_wanted(each, request.vms))
-            templates += 0 if request.vms else left_out
-        if request.vms and not any(found.values()):
-            raise FerryError("vm.unknown", f"no VM of {' and '.join(sources)} is called {' or '.join(request.vms)}")
+            source, wanted = self._systems.source(name), Wanted(request.vms)
+            listed, left_out = source.names()
+            refs = [each.ref for each in listed if wanted.has(each)]
+            if request.tags or request.folders:
+                groups = source.groups(refs, tags=bool(request.tags))
+                refs = [ref for ref in refs if is_in(groups.get(ref, Grouped()), request.tags, request.folders)]
+            found[name] = tuple(refs)
+            templates += 0 if request.vms or request.tags or request.folders else left_out
+        if not any(found.values()) and (request.vms or request.tags or request.folders):
+            raise FerryError("vm.unknown", f"no VM of {' and '.join(sources)} {_chosen_by(request)}")
         return Inventory(machines=found, templates=templates, target=target)
 
     def _assess(self, order: PageOrder) -> Page:
         source = self._systems.source(order.source)
         judge = _Judge(self._systems, source, order)
         return packed([judge.row(each) for each in source.whole_machines(order.refs)])
+
+
+def _chosen_by(request: AssessRequest) -> str:
+    """``is called web*, has the tag prod``: the words of the choice, of which there may be thousands."""
+    said = (("is called", request.vms), ("has the tag", request.tags), ("is in the folder", request.folders))
+    return ", ".join(
+        f"{verb} {' or '.join(words[:20])}{' …' if len(words) > 20 else ''}" for verb, words in said if words
+    )
 
 
 class _Judge:
@@ -68,7 +84,9 @@ class _Judge:
         self._source, self._order = source, order
         self._target = systems.target(order.request.target) if order.request.target else None
         self._template = cache(self._template_for)
-        self._facts: dict[str, SourceFacts] = {}
+        self._facts: dict[tuple[str, ...], SourceFacts] = {}
+        self._groups = source.groups(order.refs, tags=True) if order.request.pins else {}
+        self._allocated = source.allocated(order.refs) if order.request.pins else {}
 
     def row(self, found: Machine | Unread) -> Assessed:
         """A VM that cannot be judged is a row with its code."""
@@ -97,14 +115,29 @@ class _Judge:
             networks=networks,
             unmapped=tuple(unmapped),
             template=self._template(machine.guest_os),
+            asked_template=self._order.request.template or "",
+            approved_steps=self._order.request.approved_steps,
         )
-        return assessed(machine, run_checks(seen))
+        row = assessed(machine, checks := run_checks(seen))
+        if not self._order.request.pins:
+            return row
+        group = self._groups.get(machine.ref, Grouped())
+        pins = pinned(seen, checks, self._allocated.get(machine.ref)).model_copy(
+            update={"folder": group.folder, "tags": group.tags}
+        )
+        return row.model_copy(update={"pinned": pins})
 
     def _facts_of(self, machine: Machine) -> SourceFacts:
-        """Of the first VM of each host: a call or more for each of 5,000 would take as long as all else together."""
-        if machine.host not in self._facts:
-            self._facts[machine.host] = self._source.facts(machine)
-        return self._facts[machine.host]
+        """Of the first VM of each host: a call or more for each of 5,000 would take as long as all else together.
+
+        A plan tells by what each disk is read, so there it is the first VM of each host with the same datastores.
+        """
+        stores = {disk.datastore for disk in machine.disks} if self._order.request.pins else ()
+        like = (machine.host, *sorted(stores))
+        if like not in self._facts:
+            self._facts[like] = self._source.facts(machine)
+        return self._facts[like]
 
     def _template_for(self, guest_os: str) -> str:
-        return self._target.template_for(guest_os) if self._target is not None else ""
+        asked = self._order.request.template or ""
+        return self._target.template_for(guest_os, asked) if self._target is not None else ""

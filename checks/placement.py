@@ -57,7 +57,8 @@ def sr_overcommitted(seen: Seen) -> Iterator[str]:
 def no_template(seen: Seen) -> Iterator[str]:
     """A shell is made from one."""
     if seen.target is not None and seen.target.sr_uuid and not seen.template:
-        yield f"pool {seen.target.pool}"
+        asked = f" has no template {seen.asked_template!r}" if seen.asked_template else ""
+        yield f"pool {seen.target.pool}{asked}"
 
 
 @check("preflight.unmapped_network", BLOCKER)

@@ -25,6 +25,7 @@ class Seen:
     networks: dict[str, str] = field(default_factory=dict)
     unmapped: tuple[str, ...] = ()
     template: str = ""
+    asked_template: str = ""
     vmware_tools: str = "leave"
     approved_steps: tuple[str, ...] = ()
     segment_bytes: int = 0

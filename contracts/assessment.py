@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from contracts.base import Contract, Request
 from contracts.machine import Machine
+from contracts.plan_seen import PinnedVm
 from contracts.sizes import spoken_size
 from contracts.steps import Check, TargetFacts
 
@@ -28,7 +29,12 @@ class AssessRequest(Request):
     target: str | None = Field(default=None, description="name of [targets.NAME]")
     sr: str | None = None
     networks: dict[str, str] = {}
+    template: str | None = Field(default=None, description="as in the request of one migration")
     vms: tuple[str, ...] = Field(default=(), description="names, globs, instanceUuids or morefs; none: all")
+    tags: tuple[str, ...] = Field(default=(), description="only VMs that have one of these tags; globs")
+    folders: tuple[str, ...] = Field(default=(), description="only VMs in one of these folders, or below; globs")
+    approved_steps: tuple[str, ...] = Field(default=(), description="as in the request of one migration")
+    pins: bool = Field(default=False, description="with what a plan pins of each VM, its tags and folder too")
 
 
 class Named(Contract):
@@ -63,6 +69,7 @@ class Assessed(Contract):
     capacity: int = Field(default=0, description="bytes of all disks together")
     verdict: str = Field(default=READY, description="ready, warning or blocked; a note alone leaves a VM ready")
     checks: tuple[Check, ...] = ()
+    pinned: PinnedVm | None = Field(default=None, description="for a plan, where it was asked for")
 
 
 class Sum(Contract):
@@ -169,8 +176,39 @@ class Assessment(Contract):
 
 def is_wanted(machine: Named, wanted: Sequence[str]) -> bool:
     """By name, glob, instanceUuid or moref; nothing wanted is everything."""
-    return not wanted or any(
-        each in (machine.name, machine.machine_id, machine.ref) or fnmatchcase(machine.name, each) for each in wanted
+    return not wanted or Wanted(wanted).has(machine)
+
+
+class Wanted:
+    """A choice of VMs that is asked of each of 10,000."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = tuple(words)
+        self._plain = frozenset(self.words)
+        self._globs = tuple(each for each in self.words if any(sign in each for sign in "*?["))
+
+    def has(self, machine: Named) -> bool:
+        """By name, glob, instanceUuid or moref; nothing wanted is everything."""
+        return (
+            not self.words
+            or not self._plain.isdisjoint((machine.name, machine.machine_id, machine.ref))
+            or any(fnmatchcase(machine.name, each) for each in self._globs)
+        )
+
+
+class Grouped(Contract):
+    """Where people put a VM, and how they call it."""
+
+    folder: str = Field(default="", description="names from below the datacenter, parted by /")
+    tags: tuple[str, ...] = ()
+
+
+def is_in(group: Grouped, tags: Sequence[str], folders: Sequence[str]) -> bool:
+    """Whether it has one of these tags, and is in one of these folders or below; none named: any."""
+    steps = group.folder.split("/")
+    above = ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
+    return (not tags or any(fnmatchcase(tag, each) for tag in group.tags for each in tags)) and (
+        not folders or any(fnmatchcase(path, each.strip("/")) for path in above for each in folders)
     )
 
 

@@ -33,6 +33,7 @@ class MigrateVmRequest(Request):
     target: str = Field(min_length=1, description="name of [targets.NAME]")
     sr: str | None = Field(default=None, description="name or uuid; default: the target's configured SR")
     networks: dict[str, str] = Field(default={}, description="source network to target network")
+    template: str | None = Field(default=None, description="of the pool, by name or uuid; default: by the guest OS")
     overrides: dict[str, Reason] = Field(
         default={}, description="code of a preflight check to the reason why it shall not block"
     )

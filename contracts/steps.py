@@ -41,6 +41,7 @@ class PreflightOrder(Contract):
     errand: Errand
     sr: str | None = None
     networks: dict[str, str] = {}
+    template: str | None = None
     overrides: dict[str, str] = Field(default={}, description="code of a check to the reason why it shall not block")
     vmware_tools: str = "leave"
     approved_steps: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from contracts.after import RemoveOrder, Retired, RetireOrder, Vitals
-from contracts.assessment import Named, Unread
+from contracts.assessment import Grouped, Named, Unread
 from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.move_disk import MoveDiskReport, MoveDiskRequest
@@ -48,6 +48,14 @@ class Source(Protocol):
 
     def names(self) -> tuple[list[Named], int]:
         """All machines but templates, by name; and how many templates there are."""
+        ...
+
+    def groups(self, refs: Sequence[str], *, tags: bool) -> dict[str, Grouped]:
+        """Folder and (if wanted) tags of these, as far as they can be read."""
+        ...
+
+    def allocated(self, refs: Sequence[str]) -> dict[str, dict[int, int]]:
+        """By moref: a disk's key to the bytes that are allocated of it, as far as that is known."""
         ...
 
     def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
@@ -211,7 +219,7 @@ class Target(Protocol):
         """Another migration that fills a shell from that machine, one that cannot bear the mark itself (SAFETY 12)."""
         ...
 
-    def template_for(self, guest_os: str) -> str:
+    def template_for(self, guest_os: str, asked: str = "") -> str:
         """Name of the template that a machine of that guestId is made from; empty when the pool has none."""
         ...
 

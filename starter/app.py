@@ -7,6 +7,7 @@ import typer
 
 from starter.commands import (
     answering,
+    applying,
     approving,
     assessing,
     cancelling,
@@ -18,6 +19,7 @@ from starter.commands import (
     inventorying,
     lab,
     moving,
+    planning,
     reporting,
     retiring,
     rolling_back,
@@ -71,7 +73,7 @@ def ferry(
       ferry explain xapi.sr_full
 
     \b
-    Exit codes: 0 done, 1 error, 2 usage, 4 preflight blocked, 5 waits for a human, 6 stale ticket,
+    Exit codes: 0 done, 1 error, 2 usage, 3 partial, 4 preflight blocked, 5 waits for a human, 6 stale ticket or plan,
     7 verification failed, 8 still running, 9 conflict, 10 login or TLS, 130 interrupted.
     """
 
@@ -81,6 +83,8 @@ app.add_typer(lab.app, name="lab")
 app.command("doctor", short_help="Is all there that a migration needs?")(diagnosing.doctor)
 app.command("inventory", short_help="List the VMs of a source.")(inventorying.inventory)
 app.command("assess", short_help="Which VMs are ready, which are not, and why.")(assessing.assess)
+app.command("plan", short_help="Write a plan of many migrations, in waves.")(planning.plan)
+app.command("apply", short_help="Begin the migrations of a plan, if it is still true.")(applying.apply)
 app.command("start", short_help="Start the migration of a VM.")(starting.start)
 app.command("status", short_help="Where a migration is, or all of them.")(showing.status)
 app.command("approve", short_help="Say yes to the cutover.")(approving.approve)

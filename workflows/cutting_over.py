@@ -114,6 +114,7 @@ class CuttingOver:
                     errand=story.errand,
                     sr=request.sr,
                     networks=request.networks,
+                    template=request.template,
                     overrides=request.overrides,
                     vmware_tools=request.vmware_tools,
                 ),

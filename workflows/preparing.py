@@ -123,6 +123,7 @@ class Preparing:
             errand=story.errand,
             sr=request.sr,
             networks=request.networks,
+            template=request.template,
             overrides=request.overrides,
             vmware_tools=request.vmware_tools,
             approved_steps=tuple(request.approved_steps),

@@ -7,19 +7,21 @@ from typing import Any
 from pyVmomi import vim
 
 from contracts.after import RemoveOrder, Retired, RetireOrder
-from contracts.assessment import Named, Unread
+from contracts.assessment import Grouped, Named, Unread
 from contracts.config import SourceConfig
 from contracts.errors import FerryError
 from contracts.leftovers import Found
 from contracts.machine import Machine, MachineSummary, OwnerMark, Power, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, SourceFacts
 from platforms.vsphere import (
+    allocated,
     approved_steps,
     bulk,
     details,
     facts,
     fencing,
     freezing,
+    grouping,
     inventory,
     leftovers,
     licence,
@@ -74,6 +76,14 @@ class VsphereSource:
     def names(self) -> tuple[list[Named], int]:
         """All but templates."""
         return bulk.names(self.session)
+
+    def groups(self, refs: Sequence[str], *, tags: bool) -> dict[str, Grouped]:
+        """Folder and tags."""
+        return grouping.groups(self.session, refs, tags=tags)
+
+    def allocated(self, refs: Sequence[str]) -> dict[str, dict[int, int]]:
+        """By moref and device key."""
+        return allocated.allocated(self.session, refs)
 
     def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
         """Many at once."""

@@ -4,7 +4,8 @@
 so that whatever goes wrong is told and nothing is raised.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import httpx
 
@@ -17,8 +18,13 @@ PATIENCE = 20.0
 MOST = 1 << 20
 """Bytes of one answer."""
 MOST_TAGS = 256
+MANY = 1000
+"""VMs that are asked about in one call: their answer is far below what is read of one."""
 _LOGIN = "/rest/com/vmware/cis/session"
 _TAGGING = "/rest/com/vmware/cis/tagging"
+
+
+Answer = TypeVar("Answer")
 
 
 class _Unreadable(Exception):
@@ -30,9 +36,19 @@ def tags_of(session: Session, moref: str) -> tuple[tuple[str, ...], str]:
 
     The password was taken at the SOAP door before this one is asked, so that a wrong one is not tried twice.
     """
+    return _asked(session, lambda door: _read(door, session, moref), ())
+
+
+def tags_of_many(session: Session, morefs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The same of many VMs, by moref; those without tags, and all if they cannot be read, are left out."""
+    none: dict[str, tuple[str, ...]] = {}
+    return _asked(session, lambda door: _read_many(door, session, morefs), none)[0]
+
+
+def _asked(session: Session, reading: Callable[[httpx.Client], Answer], nothing: Answer) -> tuple[Answer, str]:
     about: Any = session.call("ask what it is", lambda instance: instance.RetrieveContent().about)
     if about.apiType != "VirtualCenter":
-        return (), ""  # a bare host has none
+        return nothing, ""  # a bare host has none
     host, port = session.address
     try:
         with httpx.Client(
@@ -41,17 +57,46 @@ def tags_of(session: Session, moref: str) -> tuple[tuple[str, ...], str]:
             timeout=PATIENCE,
             trust_env=False,
         ) as door:
-            return _read(door, session, moref), ""
+            return reading(door), ""
     except _Unreadable as error:
-        return (), str(error)
+        return nothing, str(error)
     except (httpx.HTTPError, FerryError) as error:
-        return (), type(error).__name__ if isinstance(error, httpx.HTTPError) else error.message
+        return nothing, type(error).__name__ if isinstance(error, httpx.HTTPError) else error.message
+
+
+def _headers(door: httpx.Client, session: Session) -> dict[str, str]:
+    login = (session.config.username, resolve(session.config.password))
+    token = _value(door, "POST", _LOGIN, auth=httpx.BasicAuth(*login))
+    return {"vmware-api-session-id": keep(str(token), passing=True)}
+
+
+def _read_many(door: httpx.Client, session: Session, morefs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    headers = _headers(door, session)
+    found: dict[str, tuple[str, ...]] = {}
+    names: dict[str, str] = {}
+    try:
+        for start in range(0, len(morefs), MANY):
+            some = [{"type": "VirtualMachine", "id": each} for each in morefs[start : start + MANY]]
+            rows = _value(
+                door, "POST", f"{_TAGGING}/tag-association", params={"~action": "list-attached-tags-on-objects"},
+                headers=headers, json={"object_ids": some},
+            )  # fmt: skip
+            for row in rows or ():
+                ids = [str(each) for each in row["tag_ids"]][:MOST_TAGS]
+                for each in ids:
+                    if each not in names:
+                        tag = _value(door, "GET", f"{_TAGGING}/tag/id:{each}", headers=headers)
+                        names[each] = str(tag["name"])
+                found[str(row["object_id"]["id"])] = tuple(sorted(names[each] for each in ids))
+    except (KeyError, TypeError, AttributeError):
+        raise _Unreadable("the list of tags makes no sense") from None
+    finally:
+        door.delete(_LOGIN, headers=headers)
+    return found
 
 
 def _read(door: httpx.Client, session: Session, moref: str) -> tuple[str, ...]:
-    login = (session.config.username, resolve(session.config.password))
-    token = _value(door, "POST", _LOGIN, auth=httpx.BasicAuth(*login))
-    headers = {"vmware-api-session-id": keep(str(token), passing=True)}
+    headers = _headers(door, session)
     try:
         ids = _value(
             door, "POST", f"{_TAGGING}/tag-association", params={"~action": "list-attached-tags"}, headers=headers,

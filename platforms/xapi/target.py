@@ -55,11 +55,15 @@ class XapiTarget:
         """By the shells of a machine that cannot be marked."""
         return other_owner(self._api, machine_id, migration)
 
-    def template_for(self, guest_os: str) -> str:
-        """The best template of the pool for a guestId; empty when it has none at all."""
+    def template_for(self, guest_os: str, asked: str = "") -> str:
+        """The best template of the pool for a guestId, or the one that is asked for; empty when it has none."""
         records = self._api.call("VM.get_all_records").values()
-        names = {each["name_label"] for each in records if each["is_a_template"] and not each["is_a_snapshot"]}
-        return choose_template(guest_os, names)
+        names = {
+            each["uuid"]: each["name_label"] for each in records if each["is_a_template"] and not each["is_a_snapshot"]
+        }
+        if asked:
+            return asked if asked in names.values() else names.get(asked, "")
+        return choose_template(guest_os, set(names.values()))
 
     def make_shell(self, order: ShellOrder) -> Shell:
         """Make the VM, its start blocked, or complete what an earlier attempt made."""

@@ -53,6 +53,15 @@ class Disk:
             if self.tracking is not None:
                 self.tracking.record(offset, len(data))
 
+    def grow(self, capacity: int) -> None:
+        """Somebody makes it larger, as vSphere lets them: never smaller, and not while there is a snapshot."""
+        if capacity % SECTOR or capacity <= self.capacity or len(self.links) > 1:
+            raise ValueError("a disk grows by whole sectors, and not while it has a snapshot")
+        with self.lock:
+            os.truncate(self.base_file, capacity)
+            self.capacity = capacity
+            self._describe(0)
+
     def put_down(self) -> None:
         """At power-off: a disk that is closed after a write has a new content id (vsphere.md §6)."""
         with self.lock:

@@ -216,7 +216,8 @@ def _typed(world: "World", moid: str) -> Any:
         each._moId: each
         for each in (
             world.root, world.datacenter, world.vm_folder, world.host_folder, world.compute, *world.hosts,
-            world.resource_pool, *(store.ref for store in world.datastores.values()), *world.networks.values(),
+            world.resource_pool, *world.folders.values(), *(store.ref for store in world.datastores.values()),
+            *world.networks.values(),
         )
     }  # fmt: skip
     fixed["LicenseManager"] = vim.LicenseManager("LicenseManager")

@@ -67,6 +67,8 @@ class Rest:
         return 200, {"value": token}
 
     def _attached(self, action: str, body: bytes) -> Answer:
+        if action == "list-attached-tags-on-objects":
+            return self._attached_to_many(body)
         try:
             wanted = json.loads(body)["object_id"]
             kind, moid = wanted["type"], wanted["id"]
@@ -76,6 +78,19 @@ class Rest:
             return 400, None
         machine = self._world.machines.get(moid)
         return 200, {"value": [tag_id(name) for name in (machine.said.tags if machine is not None else [])]}
+
+    def _attached_to_many(self, body: bytes) -> Answer:
+        """Objects without tags are left out."""
+        try:
+            wanted = [(each["type"], each["id"]) for each in json.loads(body)["object_ids"]]
+        except (ValueError, KeyError, TypeError):
+            return 400, None
+        found = [
+            {"object_id": {"type": kind, "id": moid}, "tag_ids": [tag_id(name) for name in machine.said.tags]}
+            for kind, moid in wanted
+            if kind == "VirtualMachine" and (machine := self._world.machines.get(moid)) and machine.said.tags
+        ]
+        return 200, {"value": found}
 
     def _tag(self, wanted: str) -> Answer:
         for machine in self._world.machines.values():

@@ -183,7 +183,8 @@ class SdkDoor(Door):
 def _everything(world: World) -> list[Any]:
     return [
         *(each.ref for each in world.machines.values()), *(each.ref for each in world.datastores.values()),
-        *world.networks.values(), *world.hosts, world.datacenter, world.vm_folder, world.compute, world.resource_pool,
+        *world.networks.values(), *world.hosts, world.datacenter, world.vm_folder, *world.folders.values(),
+        world.compute, world.resource_pool,
     ]  # fmt: skip
 
 

@@ -183,7 +183,8 @@ class VsphereSimulator:
         }
 
     def do(self, vm: str, deed: str, **given: Any) -> None:
-        """What somebody else does to a machine: write, guest, power, leave-out, reset-tracking, snapshot."""
+        """What somebody else does to a machine: write, guest, power, leave-out, reset-tracking, grow,
+        snapshot."""
         machine = self.world.vm(vm)
         number = int(given.get("disk", 0))
         match deed:
@@ -206,6 +207,8 @@ class VsphereSimulator:
                 found = machine.disks[number].tracking
                 if found is not None:
                     found.reset()
+            case "grow":
+                machine.disks[number].grow(int(given["capacity"]))
             case "snapshot":
                 machine.take_snapshot(str(given.get("name", "backup")), "somebody else's")
             case _:

@@ -29,7 +29,7 @@ def machine_properties(machine: "Machine") -> dict[str, Property]:
     world = machine.world
     return {
         "name": lambda: machine.name,
-        "parent": lambda: world.vm_folder,
+        "parent": lambda: world.folders.get(machine.said.folder, world.vm_folder),
         # Unset for what is orphaned or has lost its files (vsphere.md §4).
         "config": lambda: (
             _config(machine, devices_of(machine))
@@ -171,6 +171,13 @@ def _summary(machine: "Machine") -> Any:
     )  # fmt: skip
 
 
+def _folder(world: "World", name: str) -> dict[str, Property]:
+    return {
+        "name": lambda: name, "parent": lambda: world.vm_folder,
+        "childEntity": lambda: [each.ref for each in world.machines.values() if each.said.folder == name],
+    }  # fmt: skip
+
+
 def world_properties(world: "World") -> dict[str, dict[str, Property]]:
     """Of everything that is no machine, by moid."""
     found: dict[str, dict[str, Property]] = {
@@ -183,8 +190,11 @@ def world_properties(world: "World") -> dict[str, dict[str, Property]]:
         },
         world.vm_folder._moId: {
             "name": lambda: "vm", "parent": lambda: world.datacenter,
-            "childEntity": lambda: [each.ref for each in world.machines.values()],
+            "childEntity": lambda: [
+                *world.folders.values(), *(each.ref for each in world.machines.values() if not each.said.folder)
+            ],
         },
+        **{ref._moId: _folder(world, name) for name, ref in world.folders.items()},
         world.host_folder._moId: {
             "name": lambda: "host", "parent": lambda: world.datacenter, "childEntity": lambda: [world.compute],
         },

@@ -38,6 +38,8 @@ class World:
         self.clusters = Clusters(self)
         self.root, self.datacenter = vim.Folder("group-d1"), vim.Datacenter("datacenter-2")
         self.vm_folder, self.host_folder = vim.Folder("group-v3"), vim.Folder("group-h4")
+        paths = dict.fromkeys(each.folder for each in said.vms if each.folder)
+        self.folders = {name: vim.Folder(f"group-v{300 + number}") for number, name in enumerate(paths)}
         self.compute: Any = vim.ComputeResource("domain-s5")
         if said.cluster is not None:
             self.compute = vim.ClusterComputeResource("domain-c5")

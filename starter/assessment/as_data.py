@@ -13,7 +13,7 @@ def as_data(assessment: Assessment) -> dict[str, Any]:
     for reason in plain["totals"]["reasons"]:
         reason.update(_told(reason["code"]))
     plain["machines"] = [
-        {**row.model_dump(mode="json", exclude={"checks"}), "checks": [_check(each) for each in row.checks]}
+        {**row.model_dump(mode="json", exclude={"checks", "pinned"}), "checks": [_check(each) for each in row.checks]}
         for row in assessment.machines
     ]
     return plain

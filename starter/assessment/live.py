@@ -22,6 +22,16 @@ async def assess(client: Client, request: AssessRequest) -> Assessment:
     Raises:
         FerryError: ``temporal.no_worker`` at once where none polls; what the worker met.
     """
+    summary, rows = await looked(client, request)
+    return _told(request, summary, rows)
+
+
+async def looked(client: Client, request: AssessRequest) -> tuple[Summary, list[Assessed]]:
+    """The same, as data: for a plan.
+
+    Raises:
+        FerryError: as above.
+    """
     answered = await polled(client, QUEUE)
     if not answered.workers:
         raise FerryError("temporal.no_worker", answered.line)
@@ -39,7 +49,7 @@ async def assess(client: Client, request: AssessRequest) -> Assessment:
         rows = [row for number in range(summary.pages) for row in await _page(handle, number)]
     except Exception as error:
         raise as_ferry_error(error) from None
-    return _told(request, summary, rows)
+    return summary, rows
 
 
 async def _page(handle: WorkflowHandle[object, Summary], number: int) -> tuple[Assessed, ...]:

@@ -62,6 +62,9 @@ def start(
     network: Annotated[
         list[str] | None, typer.Option("--network", metavar="A=B", help="Source network = target network; repeatable.")
     ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", help="Template of the pool by name or uuid. [default: by the guest OS]")
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option("--override", metavar="CODE=REASON", help="Go on although that check blocks; repeatable."),
@@ -172,6 +175,7 @@ def start(
         "vm": said.vm,
         "sr": sr or said.sr or None,
         "networks": {**said.networks, **networks_of(network or [])},
+        "template": template,
         "overrides": overrides_of(override or []),
         "approved_steps": overrides_of(step or [], "--step STEP"),
         "vmware_tools": vmware_tools and vmware_tools.value,

@@ -17,5 +17,6 @@ CASES = [
     Case("preflight.sr_too_small", pool={"srs": [{"name": "san", "type": "lvmoiscsi", "size_gib": 0.01}]}),
     Case("preflight.sr_overcommitted", pool={"srs": [{"name": "local-ext", "size_gib": 0.001}]}),
     Case("preflight.no_template", before=without_templates),
+    Case("preflight.no_template", order={"template": "nowhere"}, name="that was asked for"),
     Case("preflight.unmapped_network", target={"networks": {"another": "lan"}}),
 ]

@@ -1,0 +1,106 @@
+"""`ferry apply`: begin the fleet of a plan that is still true."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contracts.errors import ExitCode
+from starter.options import Config, OutputAs
+from starter.output import Output, put, say
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from contracts.fleet import FleetReport, FleetStatus, MigrateFleetRequest
+    from starter.planning.differing import Difference
+    from starter.planning.reading import Draft
+
+
+def apply(
+    plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan, as `ferry plan` writes it.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Until the fleet has ended.")] = False,
+    output: OutputAs = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Look at all VMs of a plan again, and begin its fleet if they are as the plan saw them. It goes on by itself.
+
+    \b
+    Examples:
+      ferry apply spring.yaml
+      ferry apply spring.yaml --wait -o json
+
+    \b
+    Applied twice it is begun once. Without --wait: 0 once it is accepted. With it: 0 all done, 3 some, 1 none.
+    2 lines of the plan must be corrected, 4 a VM is blocked, 6 something is otherwise than the plan saw it (the
+    difference is shown), 9 another fleet of that name runs. Ctrl-C ends the waiting, never the fleet.
+    """
+    from starter.dialling import dial_with
+    from starter.main import INTERRUPTED
+    from starter.planning.applying import checked
+    from starter.planning.reading import read_plan
+    from starter.settings import load_settings
+
+    draft = read_plan(plan)
+    request = checked(draft)
+    begun: list[str] = []
+    try:
+        code = dial_with(
+            load_settings(config), lambda client: _apply(client, draft, request, begun, wait=wait, output=output)
+        )
+    except KeyboardInterrupt:
+        if begun:
+            say(f"\nthe fleet goes on: {begun[0]}")
+            raise typer.Exit(INTERRUPTED) from None
+        raise
+    raise typer.Exit(code)
+
+
+async def _apply(
+    client: "Client", draft: "Draft", request: "MigrateFleetRequest", begun: list[str], *, wait: bool, output: Output
+) -> int:
+    from starter.planning import applying
+    from starter.polling import unpolled
+
+    handle = await applying.running(client, request)
+    if handle is not None:
+        say(f"{handle.id} runs already, by this very plan")
+    else:
+        if found := await applying.what_changed(client, draft):
+            put_differences(found, output)
+            raise applying.stale(found)
+        handle = await applying.begin_fleet(client, request)
+    begun.append(handle.id)
+    if queues := await unpolled(client):
+        say(f"warning: no worker polls {' and '.join(map(repr, queues))}")
+    if not wait:
+        put({"workflow_id": handle.id, "members": len(request.members)}, output, lambda: handle.id)
+        say(f"its VMs: temporal workflow list --query 'FerryFleet = \"{request.fleet}\"'")
+        return 0
+    report = await applying.follow(handle, _progress)
+    put(report, output, lambda: _told(report))
+    return {"done": ExitCode.DONE, "partial": ExitCode.PARTIAL}.get(report.outcome, ExitCode.ERROR)
+
+
+def put_differences(found: list["Difference"], output: Output) -> None:
+    """On stdout, where a program wants them; people have them in the error."""
+    if output is not Output.TABLE:
+        from dataclasses import asdict
+
+        put({"differences": [asdict(each) for each in found]}, output, lambda: "")
+
+
+def _progress(now: "FleetStatus") -> None:
+    parts = [f"{count} {name}" for name, count in now.standing.items()]
+    asks = [f"{len(now.asks)} wait for a yes"] if now.asks else []
+    human = [f"{len(now.needs_human)} need a human"] if now.needs_human else []
+    paused = [f"paused by {now.paused_by}"] if now.paused else []
+    say(f"fleet {now.fleet}: {', '.join([*parts, *asks, *human, *paused])}")
+
+
+def _told(report: "FleetReport") -> str:
+    lines = [
+        f"fleet {report.fleet}: {report.outcome}; {', '.join(f'{n} {what}' for what, n in report.standing.items())}"
+    ]
+    lines += [f"  {vm}: {code}" for vm, code in report.not_done.items()]
+    return "\n".join(lines)

@@ -37,9 +37,19 @@ class Rates:
 
 @dataclass(frozen=True)
 class Holds:
-    """One machine: bytes that its disks hold, and what its first copy and its cutover take of each limit."""
+    """One machine.
+
+    Attributes:
+        allocated: bytes that its disks hold.
+        warm: it is copied while it runs; else in its cutover.
+        on: it runs, so that its cutover is a downtime.
+        copy_needs: what its first copy takes of each limit.
+        cutover_needs: what its cutover takes.
+    """
 
     allocated: int
+    warm: bool = True
+    on: bool = True
     copy_needs: Mapping[str, int] = field(default_factory=dict)
     cutover_needs: Mapping[str, int] = field(default_factory=dict)
 
@@ -53,7 +63,7 @@ class Given:
         rates: how fast.
         starts: when the fleet is applied; with a time zone.
         answer: how long people take to say yes once they are asked.
-        fails: VMs whose first copy fails for good.
+        fails: VM to why its preflight fails.
         limits: by resource, how many permits there are; what is not named is without limit.
         most: after which it is given up.
     """
@@ -63,6 +73,6 @@ class Given:
     rates: Rates
     starts: datetime
     answer: timedelta = timedelta(0)
-    fails: frozenset[str] = frozenset()
+    fails: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     most: timedelta = timedelta(days=366)

@@ -1,7 +1,7 @@
 """The loop of discrete events: what is due next happens, and the fleet's own functions say what follows from it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from contracts.fleet import MemberState, MemberTold, Standing, Yes
@@ -137,8 +137,11 @@ class _Rehearsal:
     def _copy(self, machine: Machine) -> None:
         if machine.vm in self._given.fails:
             self._fleet.failures += 1
-            machine.stuck = "it fails, as was said"
+            machine.stuck = self._given.fails[machine.vm]
             self._put(machine.vm, standing=Standing.FAILED, told=None)
+            return
+        if not machine.holds.warm:
+            self._ask(machine)
             return
         self._tell(machine, Phase.INITIAL_SYNC)
         self._pass(machine, machine.holds.allocated, lambda: self._copied(machine))
@@ -162,15 +165,18 @@ class _Rehearsal:
         """After a pass: another, or it is time to ask."""
         self._counting.copied(machine.vm, self._now)
         if machine.asks():
-            self._tell(machine, Phase.AWAITING_APPROVAL, ticket="t")
-            if self._fleet.wave(self._fleet.member(machine.vm)).approval == "manual":
-                answer = self._now + self._given.answer.total_seconds()
-                self._at(answer, lambda: self._says_yes(machine.vm, "somebody"))
+            self._ask(machine)
             return
         self._tell(machine, Phase.DELTA_SYNC)
         first = len(machine.passes) == 1
         wait = 0.0 if first else machine.request.delta_interval.total_seconds()
         self._at(self._now + wait, lambda: self._delta(machine))
+
+    def _ask(self, machine: Machine) -> None:
+        self._tell(machine, Phase.AWAITING_APPROVAL, ticket="t")
+        if self._fleet.wave(self._fleet.member(machine.vm)).approval == "manual":
+            answer = self._now + self._given.answer.total_seconds()
+            self._at(answer, lambda: self._says_yes(machine.vm, "somebody"))
 
     def _delta(self, machine: Machine) -> None:
         self._pass(machine, machine.changed(self._now, self._rates), lambda: self._copied(machine))
@@ -220,11 +226,11 @@ class _Rehearsal:
                 self._tell(machine, Phase.AWAITING_APPROVAL, ticket="t")
                 self._look(machine)
                 return
-            machine.downtime = self._now - machine.off_at
+            machine.downtime = self._now - machine.off_at if machine.holds.on else 0.0
             self._tell(machine, Phase.START)
             self._prove(machine)
 
-        self._at(self._now + SHUTDOWN, off)
+        self._at(self._now + (SHUTDOWN if machine.holds.on else 0.0), off)
 
     def _prove(self, machine: Machine) -> None:
         """The source is read whole, and the target where that was not done before."""
@@ -241,8 +247,3 @@ class _Rehearsal:
         self._pipe.to(self._now)
         self._pipe.put(machine.vm, machine.holds.allocated * parts)
         self._after[machine.vm] = proven
-
-
-def at_now() -> datetime:
-    """When nothing else is said."""
-    return datetime.now(UTC).replace(microsecond=0)

@@ -66,7 +66,7 @@ class Machine:
         """Since its last pass it was waited for, with a pass every interval: the last of them is what counts."""
         interval = self.request.delta_interval.total_seconds()
         since = now - self.frozen_at
-        if since < interval or self.phase is not Phase.AWAITING_APPROVAL:
+        if not self.holds.warm or since < interval or self.phase is not Phase.AWAITING_APPROVAL:
             return
         size = min(self.holds.allocated, rates.changes * interval)
         seconds = rates.beside + size / share
@@ -76,6 +76,8 @@ class Machine:
 
     def changed(self, now: float, rates: Rates) -> float:
         """Bytes that the next pass sends."""
+        if not self.holds.warm:
+            return self.holds.allocated
         return min(self.holds.allocated, rates.changes * (now - self.frozen_at))
 
     def predicted(self) -> Prediction:
@@ -86,7 +88,9 @@ class Machine:
     def asks(self) -> bool:
         """Whether its passes are enough."""
         request = self.request
-        return asks_now(self.predicted(), self.passes, request.downtime_budget, request.max_passes, warm=True)
+        return asks_now(
+            self.predicted(), self.passes, request.downtime_budget, request.max_passes, warm=self.holds.warm
+        )
 
     def held(self, now: datetime, calendar: Calendar) -> Hold | None:
         """As the workflow is held."""

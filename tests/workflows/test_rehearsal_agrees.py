@@ -129,7 +129,7 @@ def foreseen(starts: datetime) -> Rehearsed:
     holds = {vm: Holds(size) for vm, size in sizes()}
     rates = Rates(alone=ALONE, together=1e15, changes=0.0, preparing=0.0, beside=BESIDE)
     asked = MigrateFleetRequest.model_validate(request())
-    return rehearse(Given(asked, holds, rates, starts, fails=frozenset({BAD})))
+    return rehearse(Given(asked, holds, rates, starts, fails={BAD: "it is not there"}))
 
 
 async def test_what_was_rehearsed_is_what_then_happens() -> None:

@@ -24,18 +24,18 @@ def plan_of(count: int, waves: int, *, at_once: int = 40, seed: int = 1, **defau
         machines[name] = PinnedVm(
             name=name, machine_id=f"id-{name}", ref=f"vm-{number}", source="vc", power="on", firmware="bios", cpus=2,
             memory=4 * GIB, host=f"esx{number % 16}", disks=(disk,), bytes=size,
-            nics=(PinnedNic(mac=f"00:50:56:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}", network="lan"),),
+            nics=(PinnedNic(mac=f"00:50:56:00:{number >> 8:02x}:{number & 255:02x}", network="lan"),),
         )  # fmt: skip
         said: dict[str, object] = {"vm": name, "wave": f"w{number * waves // count}"}
         if number % 5 == 4:
             said["after"] = [f"vm{number - 1:05}"]
         members.append(member_lines(said))
     head = {
-        "version": 1, "fleet": "big", "source": "vc", "target": "pool", "rate": "200M", "limits": {"at_once": at_once},
+        "fleet": "big", "source": "vc", "target": "pool", "rate": "200M", "limits": {"at_once": at_once},
         "defaults": {"delta_interval": "1h", "windows": ["daily 20:00-06:00 Europe/Berlin"], **defaults},
     }  # fmt: skip
     text = new_text(head, [{"name": f"w{wave}", "approval": "auto"} for wave in range(waves)], members)
-    sr = PinnedSr(uuid="sr", name="fast", type="nfs", size=1 << 60, free=1 << 60)
+    sr = PinnedSr(uuid="sr", name="fast", type="nfs", free=1 << 60)
     target = PinnedTarget(pool="pool", srs={"": sr}, networks={"lan": "net"}, configured={"lan": "lan"})
     seen = PlanSeen(at=AT, machines=machines, targets={"pool": target})
     return draft_of(Path("big.yaml"), with_seen(text, (0, 0), seen))

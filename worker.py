@@ -26,6 +26,7 @@ from activities.inspection import InspectionActivities
 from activities.leftovers import LeftoverActivities
 from activities.limits import Limits
 from activities.moving import MovingActivities
+from activities.permits import PermitActivities
 from activities.powering_off import PoweringOff
 from activities.preflight import PreflightActivities
 from activities.recording import RecordingActivities
@@ -49,6 +50,7 @@ from starter.connecting import connect
 from trust.converting import codec_of, converter_with
 from trust.telling import core_runtime, speak
 from workflows.assess import Assess
+from workflows.capacity import Capacity
 from workflows.collect_leftovers import CollectLeftovers
 from workflows.inspect import Inspect
 from workflows.migrate_fleet import MigrateFleet
@@ -89,6 +91,7 @@ def build_systems(config: Config) -> Systems:
             each.vddk.nbdkit: f"[sources.{name}.vddk]" for name, each in config.sources.items() if each.vddk is not None
         },
         limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
+        capacity=config.capacity,
     )
 
 
@@ -127,6 +130,7 @@ async def register_search_attributes(client: Client) -> None:
 _WORKFLOWS = [
     MigrateVm,
     MigrateFleet,
+    Capacity,
     Inspect,
     Assess,
     VerifyVm,
@@ -155,6 +159,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(RetiringActivities(systems)),
         *_activities_of(TestBootActivities(systems)),
         *_activities_of(MovingActivities(systems)),
+        *_activities_of(PermitActivities()),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut

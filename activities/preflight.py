@@ -55,7 +55,15 @@ class PreflightActivities:
             networks=networks,
             template=seen.template,
             warm=machine.change_tracking_supported and not machine.read_only,
+            limits=self._systems.capacity.limits_of(resources_of(machine, order.errand.target, facts.sr_name)),
         )
+
+
+def resources_of(machine: Machine, target: str, sr: str) -> list[str]:
+    """What a first copy and a cutover of it use, as ``[capacity]`` calls it."""
+    stores = dict.fromkeys(f"datastore:{machine.source}/{disk.datastore}" for disk in machine.disks if disk.datastore)
+    host = [f"host:{machine.source}/{machine.host}"] if machine.host else []
+    return [*host, *stores, f"sr:{target}/{sr}", f"link:{machine.source}/{target}"]
 
 
 def map_networks(machine: Machine, wanted: dict[str, str], known: dict[str, str]) -> tuple[dict[str, str], list[str]]:

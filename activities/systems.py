@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from activities.limits import Limits
+from contracts.capacity import CapacityConfig
 from contracts.errors import FerryError
 from disks.store import Store
 from platforms.ports import Source, Target
@@ -21,6 +22,7 @@ class Systems:
     targets: Mapping[str, Target]
     store: Store
     limits: Limits = field(default_factory=Limits)
+    capacity: CapacityConfig = field(default_factory=CapacityConfig)
     tools: Mapping[str, str] = field(default_factory=dict)
     """Programs that its ferry.toml makes it need, and what for."""
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, thread_name_prefix="step"))

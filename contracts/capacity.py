@@ -49,6 +49,7 @@ class Ask(Contract):
     is the same wish."""
 
     holder: str = Field(description="its workflow id")
+    run: str = Field(default="", description="its first run: another attempt of the same migration has another")
     number: int
     fleet: str = Field(default="", description="workflow id of its fleet; empty: it is one of its own")
     what: Literal["copy", "cutover"] = "copy"
@@ -59,12 +60,14 @@ class Release(Contract):
     """It needs them no more; of a later number nothing is said."""
 
     holder: str
+    run: str = ""
     number: int
 
 
 class Granted(Contract):
     """What a migration is told when it has them."""
 
+    run: str = ""
     number: int
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from contracts.bandwidth import Bandwidth
 from contracts.base import Request, fields_told
+from contracts.capacity import CapacityConfig
 from contracts.errors import FerryError
 
 CONFIG_VARIABLE = "FERRY_CONFIG"
@@ -129,6 +130,7 @@ class Config(Request):
     temporal: TemporalConfig = TemporalConfig()
     store: StoreConfig | None = None
     worker: WorkerConfig = WorkerConfig()
+    capacity: CapacityConfig = CapacityConfig()
 
 
 def config_path(given: Path | None) -> Path | None:

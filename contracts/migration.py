@@ -82,6 +82,14 @@ class PassSummary(Contract):
     rewritten: int = Field(default=0, description="as in SealReport")
 
 
+class PermitState(Contract):
+    """``number``: of its last wish for permits; ``asked``: that it still has; ``granted``: they are held."""
+
+    number: int = 0
+    asked: bool = False
+    granted: bool = False
+
+
 class MigrationState(Contract):
     """All that must survive continue-as-new; ``status`` is told from it."""
 
@@ -106,6 +114,7 @@ class MigrationState(Contract):
         default=None, description="as set_limits changed them; None: as they were asked for"
     )
     no_window_left: bool = False
+    permits: PermitState = PermitState()
     held: str = Field(default="", description="why the cutover does not begin, though it is approved")
     pass_due: bool = Field(default=False, description="a pass must come before the next cutover")
     proof_overran: bool = Field(

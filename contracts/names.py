@@ -88,6 +88,13 @@ SIGNAL_TWINS: dict[str, Message] = {
 }
 """Signal name to the update of the same effect, for clients that know no updates."""
 
+CAPACITY = "Capacity"
+"""Who may use what; there is one, and this, in small, is its id."""
+CAPACITY_ID = "capacity"
+ASKED, RELEASED = "asked", "released"
+"""Its signals."""
+PERMITS_GRANTED = "permits_granted"
+"""The signal by which it tells a migration that it has them."""
 MEMBER_TOLD = "member_told"
 """The signal by which a migration tells its fleet where it is."""
 

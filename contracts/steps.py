@@ -72,6 +72,7 @@ class Preflight(Contract):
     networks: dict[str, str] = Field(default={}, description="source network to target network uuid")
     template: str = ""
     warm: bool = Field(default=True, description="change tracking can be had, so passes while it runs make sense")
+    limits: dict[str, int] = Field(default={}, description="what it needs permits of, and how many there are")
 
 
 class SourceFacts(Contract):

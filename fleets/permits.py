@@ -34,13 +34,14 @@ class Permits:
         self.limits |= ask.limits
         held = self.holding.get(ask.holder)
         if held is not None:
-            if held.ask.number == ask.number and held.ask.limits.keys() == ask.limits.keys():
+            same = held.ask.run == ask.run
+            if same and held.ask.number == ask.number and held.ask.limits.keys() == ask.limits.keys():
                 return True
-            if held.ask.number > ask.number:
+            if same and held.ask.number > ask.number:
                 return False  # of a wish that is over: it came late
             self._give_back(ask.holder)
         waits = self.waiting.get(ask.holder)
-        if waits is not None and waits.ask.number > ask.number:
+        if waits is not None and waits.ask.run == ask.run and waits.ask.number > ask.number:
             return False
         if waits is not None:
             self.waiting[ask.holder] = Held(ask=ask, since=waits.since)
@@ -51,9 +52,9 @@ class Permits:
     def release(self, said: Release) -> None:
         """Of that wish or an older one; again and again."""
         waits, held = self.waiting.get(said.holder), self.holding.get(said.holder)
-        if waits is not None and waits.ask.number <= said.number:
+        if waits is not None and waits.ask.run == said.run and waits.ask.number <= said.number:
             del self.waiting[said.holder]
-        if held is not None and held.ask.number <= said.number:
+        if held is not None and held.ask.run == said.run and held.ask.number <= said.number:
             self._give_back(said.holder)
 
     def forget(self, holder: str) -> None:

@@ -56,6 +56,8 @@ class CuttingOver:
             Ended: somebody cancelled or rolled back before the start.
         """
         story = self._story
+        if not await self._permitted():
+            return False
         depth = len(story.state.undo)
         story.enter(Phase.CUTOVER)
         self._asked_to_go_off = False
@@ -92,6 +94,18 @@ class CuttingOver:
         finally:
             story.deadlines.stop_all()
         return True
+
+    async def _permitted(self) -> bool:
+        """Permits are taken while the source runs; where that took long, what was written meanwhile is copied first."""
+        story, began = self._story, workflow.now()
+        if not story.preflight.limits:
+            return True
+        ready = story.syncing.awaiting.ready
+        if not await story.permits.take("cutover", lambda: not ready()):
+            return False
+        if story.preflight.warm and workflow.now() - began > story.request.delta_interval:
+            await story.syncing.until_complete()
+        return story.permits.held and ready()
 
     def _may_still_go_off(self, failure: StepFailed) -> bool:
         """Whether the source may be on its way off though it was powered on again: a no-op while it runs."""

@@ -35,6 +35,7 @@ class Finishing:
         with contextlib.suppress(StepFailed):  # else when it leaves, where nothing of ours may stay
             await story.going_back.drop_bases()
         await self._proving.after_the_start()
+        await story.permits.give_back()
         await Probation(story, self._smoke).endured()
         await self.leave(retires=True)
 

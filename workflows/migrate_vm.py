@@ -10,9 +10,10 @@ from temporalio.common import RawValue
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ValidationError
 
+    from contracts.capacity import Granted
     from contracts.messages import Ack, Approve, Reject, Retry, Rollback, SetLimits, Steer
     from contracts.migration import Decision, HeardSignal, MigrateVmInput
-    from contracts.names import MIGRATE_VM, RECORD, SIGNAL_TWINS, STATUS, Message
+    from contracts.names import MIGRATE_VM, PERMITS_GRANTED, RECORD, SIGNAL_TWINS, STATUS, Message
     from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
     from contracts.told import Report, Status
@@ -145,6 +146,11 @@ class MigrateVm:
     @test_boot.validator
     def _check_test_boot(self, said: TestBoot) -> None:
         self._check(Message.TEST_BOOT, said)
+
+    @workflow.signal(name=PERMITS_GRANTED)
+    def permits_granted(self, said: Granted) -> None:
+        """The table of permits says that it has them."""
+        self.story.permits.granted(said)
 
     # -- signal twins: one handler over a table; what cannot be refused is recorded
 

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deadlines import CalledBack, Deadlines
     from workflows.finishing import Finishing
     from workflows.going_back import GoingBack
+    from workflows.permitted import Permitted
     from workflows.preparing import Preparing
     from workflows.proving import Proving
     from workflows.recording import Recording
@@ -75,6 +76,7 @@ class Story:
         self.called_back: CalledBack | None = None
         self.deadlines = Deadlines(self)
         self.going_back = GoingBack(self)
+        self.permits = Permitted(self)
         self.syncing = Syncing(self)
         proving = Proving(self)
         self._cutting_over = CuttingOver(self, proving)
@@ -95,6 +97,7 @@ class Story:
                     return GoOn()
                 if await self._cutting_over.cut_over():
                     break
+                await self.permits.give_back()
             await self._finishing.finished()
         except Ended as end:
             return await self._end_early(end)
@@ -283,6 +286,7 @@ class Story:
         Raises:
             Ended: they cancelled instead.
         """
+        await self.permits.give_back()
         self.retry_asked = False
         self.set(needs_human=failure.code, needs_human_message=failure.message)
         self.record.parked(failure.code, failure.message)
@@ -341,6 +345,7 @@ class Story:
         self.set(last_message=f"{code}: {message}" if code else "")
         self.enter(phase)
         self.report = report = self.record.ended(report_of(self.request, self.state, outcome, code, message))
+        await self.permits.give_back()
         await self.record.written()
         await self.fleet.told()
         return report

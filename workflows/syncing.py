@@ -39,6 +39,7 @@ class Syncing:
         if story.preflight.warm and not story.state.initial_done:
             story.enter(Phase.INITIAL_SYNC)
             await self.until_complete()
+            await story.permits.give_back()
             story.set(initial_done=True)
         self.awaiting.foresee()
         while not await self.awaiting.may_cut_over():
@@ -74,7 +75,10 @@ class Syncing:
         while True:
             story.stop_if_asked()
             if story.state.paused:
+                await story.permits.give_back()
                 await self.awaiting.until_resumed()
+                continue
+            if not story.state.initial_done and not await story.permits.take("copy", lambda: story.state.paused):
                 continue
             try:
                 complete = await self.sync_pass(final=final)

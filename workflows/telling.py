@@ -64,6 +64,8 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         next_step = f"{next_step}, until {state.probation_ends_at:%Y-%m-%d %H:%M} UTC"
     elif state.paused:
         next_step = "paused: `ferry resume` goes on"
+    elif state.held and state.permits.asked:
+        next_step = f"{state.held} (`ferry capacity` says who has them)"
     elif state.held and state.phase is Phase.AWAITING_APPROVAL:
         next_step = f"approved, {state.held}; deltas go on meanwhile" if state.was_on else f"approved, {state.held}"
     errand = state.errand

@@ -50,6 +50,11 @@ _CONSOLIDATION = Timing(timedelta(days=2))
 _BYTES = Timing(timedelta(days=30), TRANSFER_QUEUE)
 """A 16 TiB disk at 100 MB/s takes two days, throttled it takes weeks; liveness is the heartbeat's affair."""
 
+ASK_AGAIN = timedelta(minutes=5)
+"""A migration that waits for permits says so again: the table may have been lost, and every answer too."""
+SEE_HOLDERS = timedelta(minutes=10)
+"""So often it is looked whether those live that hold permits or wait for some."""
+
 TIMINGS: dict[str, Timing] = {
     "preflight": _LOOK,
     "claim_source": _LOOK,
@@ -101,4 +106,6 @@ TIMINGS: dict[str, Timing] = {
     "inspect": Timing(timedelta(minutes=2)),
     "find_machines": _LOOK,
     "assess_machines": _LOOK,
+    "ask_for_permits": Timing(timedelta(minutes=1), beats=False),
+    "see_holders": Timing(timedelta(minutes=10)),
 }

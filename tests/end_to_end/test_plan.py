@@ -1,10 +1,12 @@
 """`ferry plan` and `ferry apply` by the real programs: a plan lives in a file with people's words, and is refused when
 it is no longer true."""
 
+import asyncio
 import json
 
 import pytest
 
+from contracts.fleet import FleetReport, FleetStatus
 from contracts.plan import fleet_request_of
 from starter.planning.reading import read_plan
 from tests.end_to_end.running import programs
@@ -29,6 +31,7 @@ vsphere:
       nics: [{network: DMZ, mac: "00:50:56:aa:00:02"}]
       disks: [{size_mib: 16, datastore: nfs1}]
     - {name: old01, power: off, disks: [{size_mib: 2048, datastore: nfs1}]}
+    - {name: app01, power: off, disks: [{size_mib: 8, datastore: nfs1}]}
     - {name: rdm01, power: on, disks: [{size_mib: 8, datastore: nfs1, rdm: physical}]}
 xcpng:
   srs: [{name: local-ext, type: ext, size_gib: 64}, {name: small, type: lvm, size_gib: 1}]
@@ -151,16 +154,35 @@ def test_a_plan_that_is_no_longer_true_is_refused_with_the_difference_and_a_true
     assert set(running.pool()) == {"web01", "db01"}
 
 
-def test_what_is_applied_twice_is_begun_once_and_another_plan_of_that_name_is_refused(running, tmp_path):
+async def test_what_is_applied_twice_is_begun_once_and_another_plan_of_that_name_is_refused(
+    running, tmp_path, temporal_client
+):
     path = tmp_path / "winter.yaml"
-    planned(running, path, "web02")  # waits for a person's yes
+    planned(running, path, "app01", "web02", "--wave-size", "1")  # app01 asks nobody, web02 waits for a person's yes
+    mine = path.read_text().replace('  - name: "1"\n', '  - {name: "1", approval: auto}\n')
+    path.write_text(mine)
 
     assert running.ferry("apply", str(path)).returncode == 0
     again = running.ferry("apply", str(path))
     assert again.returncode == 0
     assert "fleet/winter runs already, by this very plan" in again.stderr
-    path.write_text(path.read_text().replace("fleet: winter", "fleet: winter\nfailure_budget: 3"))
+    path.write_text(mine.replace("fleet: winter", "fleet: winter\nfailure_budget: 3"))
     other = running.ferry("apply", str(path))
     assert other.returncode == 9
     assert "error[fleet.already_running]" in other.stderr
     assert fleet_request_of(read_plan(path).plan).failure_budget == 3
+
+    path.write_text(mine)
+    following = asyncio.create_task(asyncio.to_thread(running.ferry, "apply", str(path), "--wait", seconds=240))
+    fleet = temporal_client.get_workflow_handle("fleet/winter", result_type=FleetReport)
+    while (await fleet.query("status", result_type=FleetStatus)).asks != ("web02",):
+        await asyncio.sleep(0.2)
+    while not (await fleet.query("status", result_type=FleetStatus)).standing.get("done"):
+        await asyncio.sleep(0.2)
+    await fleet.execute_update("cancel", {"vms": ["web02"], "who": "ann"})
+    ended = await following
+
+    assert ended.returncode == 3, ended.stderr
+    assert "fleet winter: partial; 1 done, 1 cancelled" in ended.stdout
+    assert "  web02: migration.cancelled" in ended.stdout
+    assert "1 wait for a yes" in ended.stderr

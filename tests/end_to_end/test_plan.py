@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from contracts.fleet import FleetReport, FleetStatus
 from contracts.plan import fleet_request_of
 from starter.planning.reading import read_plan
-from tests.end_to_end.running import programs
+from tests.end_to_end.running import BIN, programs
 
 MIB = 1 << 20
 INVENTORY = """
@@ -173,16 +172,15 @@ async def test_what_is_applied_twice_is_begun_once_and_another_plan_of_that_name
     assert fleet_request_of(read_plan(path).plan).failure_budget == 3
 
     path.write_text(mine)
-    following = asyncio.create_task(asyncio.to_thread(running.ferry, "apply", str(path), "--wait", seconds=240))
-    fleet = temporal_client.get_workflow_handle("fleet/winter", result_type=FleetReport)
-    while (await fleet.query("status", result_type=FleetStatus)).asks != ("web02",):
-        await asyncio.sleep(0.2)
-    while not (await fleet.query("status", result_type=FleetStatus)).standing.get("done"):
-        await asyncio.sleep(0.2)
+    process = running.begin("winter", str(BIN / "ferry"), "apply", str(path), "--wait", "--config", str(running.config))
+    log = running.folder / "winter.log"
+    running.until(lambda: "fleet winter: 1 running, 1 done, 1 wait for a yes" in log.read_text(), "winter")
+    fleet = temporal_client.get_workflow_handle("fleet/winter")
     await fleet.execute_update("cancel", {"vms": ["web02"], "who": "ann"})
-    ended = await following
 
-    assert ended.returncode == 3, ended.stderr
-    assert "fleet winter: partial; 1 done, 1 cancelled" in ended.stdout
-    assert "  web02: migration.cancelled" in ended.stdout
-    assert "1 wait for a yes" in ended.stderr
+    assert await asyncio.to_thread(process.wait, 120) == 3
+    assert "fleet winter: partial; 1 done, 1 cancelled" in log.read_text()
+    assert "  web02: migration.cancelled" in log.read_text()
+    once_more = running.ferry("apply", str(path))
+    assert once_more.returncode == 3
+    assert "has run to its end, by this very plan" in once_more.stderr

@@ -20,6 +20,7 @@ from starter.commands import (
     lab,
     moving,
     planning,
+    rehearsing,
     reporting,
     retiring,
     rolling_back,
@@ -84,6 +85,7 @@ app.command("doctor", short_help="Is all there that a migration needs?")(diagnos
 app.command("inventory", short_help="List the VMs of a source.")(inventorying.inventory)
 app.command("assess", short_help="Which VMs are ready, which are not, and why.")(assessing.assess)
 app.command("plan", short_help="Write a plan of many migrations, in waves.")(planning.plan)
+app.command("rehearse", short_help="Play a plan through on paper: its calendar.")(rehearsing.rehearse)
 app.command("apply", short_help="Begin the migrations of a plan, if it is still true.")(applying.apply)
 app.command("start", short_help="Start the migration of a VM.")(starting.start)
 app.command("status", short_help="Where a migration is, or all of them.")(showing.status)

@@ -10,9 +10,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.migration import Decision
     from contracts.names import Phase
     from contracts.steps import CalendarAnswer, CalendarOrder
-    from workflows.approving import expires_next
+    from cutovers.approving import expires_next
+    from cutovers.holding import HOLDS, calendar_is_due, hold, windows_of
+    from cutovers.prediction import asks_now
     from workflows.deciding import refused
-    from workflows.holding import HOLDS, calendar_is_due, hold, windows_of
     from workflows.stepping import order
     from workflows.telling import proof_told
 
@@ -37,11 +38,9 @@ class Awaiting:
         )
         if state.phase is Phase.AWAITING_APPROVAL:
             return
-        deltas = [each for each in state.passes if each.kind != "initial"]
-        fits = prediction.downtime <= request.downtime_budget
-        enough = len(state.passes) >= request.max_passes or not story.preflight.warm or not story.state.was_on
-        if enough or (fits and deltas):
-            if not fits:
+        warm = story.preflight.warm and state.was_on
+        if asks_now(prediction, state.passes, request.downtime_budget, request.max_passes, warm=warm):
+            if prediction.downtime > request.downtime_budget:
                 story.set(last_message="the predicted downtime does not fit its budget")
             story.enter(Phase.AWAITING_APPROVAL)
         elif state.phase is not Phase.DELTA_SYNC:

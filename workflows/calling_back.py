@@ -7,9 +7,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contracts.names import Phase
-    from workflows.approving import by_rule, longest_downtime
+    from cutovers.approving import by_rule, longest_downtime
+    from cutovers.holding import overruns_at, windows_of
     from workflows.deadlines import CalledBack
-    from workflows.holding import overruns_at, windows_of
     from workflows.stepping import StepFailed
     from workflows.timing import OVERRUNS
 

@@ -19,11 +19,11 @@ with workflow.unsafe.imports_passed_through():
         SnapshotReport,
         SourceOrder,
     )
+    from cutovers.prediction import START
     from workflows.calling_back import CallingBack
     from workflows.deadlines import CalledBack
     from workflows.deciding import approval_facts, ticket_of
     from workflows.late_shutdown import until_it_goes_off
-    from workflows.prediction import START
     from workflows.proving import where
     from workflows.stepping import StepFailed, order
     from workflows.telling import open_codes

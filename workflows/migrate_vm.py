@@ -16,8 +16,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.record import RecordEnd
     from contracts.test_boot import TestBoot
     from contracts.told import Report, Status
+    from cutovers.holding import HOLDS
     from workflows.deciding import nobody, refusal
-    from workflows.holding import HOLDS
     from workflows.stepping import as_failure
     from workflows.story import GoOn, Story
     from workflows.telling import status_of

@@ -20,12 +20,12 @@ with workflow.unsafe.imports_passed_through():
     from contracts.names import Attribute, Phase
     from contracts.steps import VHD_MOST, Errand, Preflight, Shell, ShellRef
     from contracts.told import Report
-    from workflows.approving import expired, longest_downtime, with_yes
+    from cutovers.approving import expired, longest_downtime, with_yes
+    from cutovers.prediction import Prediction, after_the_start, predict
     from workflows.cutting_over import CuttingOver
     from workflows.deadlines import CalledBack, Deadlines
     from workflows.finishing import Finishing
     from workflows.going_back import GoingBack
-    from workflows.prediction import Prediction, after_the_start, predict
     from workflows.preparing import Preparing
     from workflows.proving import Proving
     from workflows.recording import Recording

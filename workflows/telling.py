@@ -8,8 +8,8 @@ from contracts.names import GOOD_ENDS, Phase
 from contracts.sizes import spoken_size
 from contracts.steps import ProofPart, ProofReport
 from contracts.told import DiskReport, Report, Status
+from cutovers.holding import windows_of
 from workflows.deciding import approval_facts
-from workflows.holding import windows_of
 
 _NEXT = {
     Phase.PREFLIGHT: "both sides are read; nothing is touched yet",

@@ -24,9 +24,6 @@ REPAIRS = 2
 FINAL_TRIES = 3
 """A final pass whose freeze did not hold is made again that often before the cutover is undone."""
 
-OVERRUN = 1.5
-"""A downtime may take so many times its budget before it is cut short: to undo a cutover that is nearly through costs
-more downtime than to end it."""
 OVERRUNS = 3
 """So many cutovers that took too long, and a human is asked: the guest writes more at its end than was foreseen."""
 

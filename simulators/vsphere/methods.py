@@ -105,6 +105,7 @@ class Methods:
         def work() -> Any:
             self._world.clock.sleep(0.05)
             taken = machine.take_snapshot(said.get("name", ""), said.get("description") or "")
+            self._world.count_frozen()
             return vim.vm.Snapshot(taken.moid)
 
         return self._task("CreateSnapshot_Task", machine, work, exclusive="snapshot")

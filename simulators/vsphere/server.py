@@ -162,6 +162,7 @@ class VsphereSimulator:
             "calls": dict(self.stats.calls), "bytes_served": self.stats.bytes_served,
             "most_reads": self.stats.most_reads, "sessions": self.sessions.count(),
             "leases": self.world.leases.count(), "restricted": dict(self.world.restricted),
+            "most_frozen_at_once": dict(self.world.most_frozen),
             "most_sessions": self.sessions.most, "logins": self.sessions.logins, "refused": self.sessions.refused,
         }  # fmt: skip
 

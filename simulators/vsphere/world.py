@@ -56,6 +56,7 @@ class World:
         self.networks = {name: vim.Network(f"network-{40 + number}") for number, name in enumerate(names)}
         self.machines: dict[str, Machine] = {}
         self.restricted: Counter[str] = Counter()  # calls that the licence refused
+        self.most_frozen: Counter[str] = Counter()  # by host, and by datastore: machines with a snapshot at once
         for number, vm in enumerate(said.vms):
             for disk in vm.disks:
                 self.datastore(disk.datastore)
@@ -77,6 +78,17 @@ class World:
     def host_name(self, host: EsxiHost) -> str:
         """What it was added by."""
         return host.name or self.address
+
+    def count_frozen(self) -> None:
+        """Who has a snapshot now; the most of each host and datastore is kept."""
+        now: Counter[str] = Counter()
+        for machine in list(self.machines.values()):
+            if machine.snapshot_tree:
+                host = self.host_name(self.said.hosts[self.hosts.index(self.host_of(machine.said))])
+                stores = {disk.datastore for disk in machine.said.disks}
+                now.update([f"host {host}", *(f"datastore {each}" for each in stores)])
+        for name, count in now.items():
+            self.most_frozen[name] = max(count, self.most_frozen[name])
 
     def host_of(self, vm: Vm) -> Any:
         """The host that a machine is on."""

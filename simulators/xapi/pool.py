@@ -53,6 +53,7 @@ class Stats:
     bytes_written: int = 0
     bytes_read_by_nbd: int = 0
     most_writers_at_once: dict[str, int] = field(default_factory=dict)  # by VDI: devices of it open for writing
+    most_written_at_once: dict[str, int] = field(default_factory=dict)  # by SR: VDIs that are open for writing
 
 
 class Pool:
@@ -71,6 +72,7 @@ class Pool:
         self.attach_lock = threading.RLock()
         self.chains = Chains()
         self.open_devices: dict[str, BlockDevice] = {}  # by the dom0 VBD that a transfer has open
+        self.writing: set[tuple[str, str]] = set()  # name of the SR, and VBD
         folder.mkdir(parents=True, exist_ok=True)
         self._found()
         self.state_file = StateFile(self)

@@ -72,10 +72,15 @@ def attached(pool: "Pool", host: str, vdi: str, mode: str, rule: FaultRule | Non
             open_now = sum(1 for each in pool.vbds_of_vdi(vdi) if each in pool.open_devices)
             most = pool.stats.most_writers_at_once
             most[vdi] = max(open_now, most.get(vdi, 0))
+            pool.writing.add((sr.name, vbd))
+            count = sum(1 for name, _ in pool.writing if name == sr.name)
+            most = pool.stats.most_written_at_once
+            most[sr.name] = max(count, most.get(sr.name, 0))
     try:
         yield device
     finally:
         del pool.open_devices[vbd]
+        pool.writing.discard((sr.name, vbd))
         os.close(descriptor)
         if rule is None or rule.action != "leave-vbd":
             detach(pool, vbd)

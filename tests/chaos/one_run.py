@@ -14,8 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.names import ACCEPTED_IN, MOVE_DISK, Message, Phase
 from contracts.told import Report, Status
@@ -38,6 +39,7 @@ PATIENCE = 240.0
 SPEED_OF_AN_HOUR = 1200
 """An hour is three seconds then."""
 MOST_ANSWERS = 8
+DEED_TRIES = 5
 WAY_BACK = ("block_target", "thaw", "unfence_source", "raise_source_epoch", "power_on_source")
 """Steps of a way back, up to the one that brings the source on again."""
 INVENTORY = """
@@ -141,8 +143,10 @@ class _Run:
         orders = self._orders
         self._arm(name, before)
         if orders.cell.side != "server" and self._migration is not None:
-            with contextlib.suppress(Exception):  # else it is tried again, again and again
-                await self._deed(self._migration)
+            for _ in range(DEED_TRIES):  # the step waits for it; on a machine that is busy it is tried again
+                with contextlib.suppress(Exception):
+                    await self._deed(self._migration)
+                    break
 
     def _arm(self, name: str, before: int) -> None:
         orders = self._orders
@@ -236,8 +240,10 @@ class _Run:
             self._deed_done = True
             try:
                 await self._roll_back(migration)
-            except Exception:
-                self._deed_done = False
+            except WorkflowUpdateFailedError:  # it came too late, and is not said again
+                self._result.said.append("rollback, too late")
+            except Exception as error:
+                self._deed_done = isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND  # it is over
                 raise
 
     async def _roll_back(self, migration: WorkflowHandle[Any, Any]) -> None:

@@ -54,9 +54,10 @@ class Programs:
         self._running.append(process)
         return process
 
-    def lab(self, inventory: Path) -> None:
+    def lab(self, inventory: Path, *, speed: float = 1.0) -> None:
         """`ferry lab up`, until it has said that it is ready."""
-        self.begin("lab", str(BIN / "ferry"), "lab", "up", "--inventory", str(inventory), "--state", str(self.state))
+        words = ["--inventory", str(inventory), "--state", str(self.state), "--speed", str(speed)]
+        self.begin("lab", str(BIN / "ferry"), "lab", "up", *words)
         self.until(lambda: self.config.exists() and '"vsphere"' in (self.folder / "lab.log").read_text(), "lab")
 
     def worker(self) -> "subprocess.Popen[bytes]":

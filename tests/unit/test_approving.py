@@ -12,9 +12,9 @@ from contracts.names import Phase
 from contracts.request import MigrateVmRequest
 from contracts.steps import Preflight
 from contracts.windows import Opening
-from workflows.approving import expired, expires_next, longest_downtime, with_yes
+from cutovers.approving import expired, expires_next, longest_downtime, with_yes
+from cutovers.holding import hold, overruns_at
 from workflows.deciding import approval_facts, nobody, refused, ticket_of
-from workflows.holding import hold, overruns_at
 
 NOW = datetime(2026, 12, 5, 20, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.migration import PassSummary
-from workflows.prediction import SHUTDOWN, START, predict
+from cutovers.prediction import SHUTDOWN, START, predict
 
 GIB, MIB = 1 << 30, 1 << 20
 FIRST = PassSummary(pass_no=1, kind="initial", bytes_sent=100 * GIB, seconds=1024)

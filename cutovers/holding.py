@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from contracts.durations import spoken
 from contracts.migration import MigrationState
 from contracts.request import MigrateVmRequest
-from workflows.approving import longest_downtime
-from workflows.timing import OVERRUN
+from cutovers.approving import longest_downtime
 
+OVERRUN = 1.5
+"""A downtime may take so many times its budget before it is cut short: to undo a cutover that is nearly through costs
+more downtime than to end it."""
 HOLDS = frozenset({"cutover.no_window", "cutover.window_too_short", "cutover.downtime_exceeded"})
 """Codes of what a human should see to, while passes go on."""
 

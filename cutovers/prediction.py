@@ -59,6 +59,20 @@ def predict(
     return Prediction(timedelta(seconds=base), None)
 
 
+def asks_now(
+    prediction: Prediction, passes: tuple[PassSummary, ...], budget: timedelta, most: int, *, warm: bool
+) -> bool:
+    """Whether it is time to ask for the cutover: its downtime fits after a delta pass, or further passes bring it no
+    nearer.
+
+    Args:
+        most: passes, after which it is asked for all the same.
+        warm: deltas can be had, of a machine that runs.
+    """
+    deltas = [each for each in passes if each.kind != "initial"]
+    return len(passes) >= most or not warm or (prediction.downtime <= budget and bool(deltas))
+
+
 def after_the_start(prediction: Prediction) -> Prediction:
     """The same, with nothing read back within the downtime."""
     return Prediction(prediction.downtime - prediction.proving, None)

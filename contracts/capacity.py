@@ -1,0 +1,126 @@
+"""Permits: how many migrations may use a host, a datastore, an SR, a link or a site at once, over all fleets."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from contracts.base import Contract, Request
+
+KINDS = ("host", "datastore", "sr", "link", "site")
+MOST_NAMED = 1000
+MOST_PER_ASK = 64
+"""Resources that one migration may need: its disks lie on so many datastores at most."""
+
+
+class CapacityConfig(Request):
+    """``[capacity]`` in ferry.toml: a number for each of a kind, and others for some by name. None is no limit."""
+
+    host: int | None = Field(default=None, ge=0, description="first copies and cutovers at once of each ESXi host")
+    datastore: int | None = Field(default=None, ge=0, description="of each datastore")
+    sr: int | None = Field(default=None, ge=0, description="into each SR")
+    link: int | None = Field(default=None, ge=0, description="from each source to each target")
+    site: int | None = Field(default=None, ge=0, description="of each site that a source or a target is in")
+    named: dict[str, int] = Field(
+        default={},
+        max_length=MOST_NAMED,
+        description='of one: "host:vc/esx1", "datastore:vc/ds1", "sr:pool/fast", "link:vc/pool", "site:berlin"',
+    )
+
+    @model_validator(mode="after")
+    def _of_a_kind(self) -> "CapacityConfig":
+        for name, limit in self.named.items():
+            kind, _, rest = name.partition(":")
+            if kind not in KINDS or not rest:
+                raise ValueError(f"named: {name!r} is none: write KIND:NAME with a kind of {', '.join(KINDS)}")
+            if limit < 0:
+                raise ValueError(f"named: {name}: {limit} is less than nothing")
+        return self
+
+    def limits_of(self, resources: Iterable[str]) -> dict[str, int]:
+        """Of those that have a limit."""
+        found = {each: self.named.get(each, getattr(self, each.partition(":")[0])) for each in dict.fromkeys(resources)}
+        return {each: limit for each, limit in list(found.items())[:MOST_PER_ASK] if limit is not None}
+
+
+class Ask(Contract):
+    """A migration wants one permit of each of ``limits``, all of them or none. It asks again and again: the same number
+    is the same wish."""
+
+    holder: str = Field(description="its workflow id")
+    number: int
+    fleet: str = Field(default="", description="workflow id of its fleet; empty: it is one of its own")
+    what: Literal["copy", "cutover"] = "copy"
+    limits: dict[str, int] = Field(description="by resource, as its worker has them now")
+
+
+class Release(Contract):
+    """It needs them no more; of a later number nothing is said."""
+
+    holder: str
+    number: int
+
+
+class Granted(Contract):
+    """What a migration is told when it has them."""
+
+    number: int
+
+
+class Held(Contract):
+    """Who waits or holds. ``since``: when it asked, or got them."""
+
+    ask: Ask
+    since: datetime
+
+
+class CapacityState(Contract):
+    """All that survives a continue-as-new; both by holder."""
+
+    schema_version: int = 1
+    limits: dict[str, int] = {}
+    waiting: dict[str, Held] = {}
+    holding: dict[str, Held] = {}
+    runs: int = 1
+
+
+class HoldersAsked(Contract):
+    """Whether they live."""
+
+    workflows: tuple[str, ...]
+
+
+class HoldersGone(Contract):
+    """Those that are over, or were never there."""
+
+    workflows: tuple[str, ...] = ()
+
+
+class ResourceUse(Contract):
+    """One limit."""
+
+    limit: int
+    held: int
+    waited_for: int = Field(default=0, description="migrations that need one of these, among others")
+
+
+class HolderTold(Contract):
+    """One migration. ``why``: what it waits for, in words."""
+
+    holder: str
+    fleet: str = ""
+    what: str
+    resources: tuple[str, ...]
+    since: datetime
+    why: str = ""
+
+
+class CapacityStatus(Contract):
+    """Who holds what, and who waits for what and why."""
+
+    resources: dict[str, ResourceUse] = {}
+    holding: tuple[HolderTold, ...] = ()
+    waiting: tuple[HolderTold, ...] = ()
+    holders: int = 0
+    waiters: int = 0

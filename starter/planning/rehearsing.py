@@ -1,0 +1,56 @@
+"""A plan as a rehearsal takes it: from the file alone."""
+
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from contracts.bandwidth import Bandwidth, parse_bandwidth
+from contracts.base import Request
+from contracts.durations import Duration
+from contracts.errors import FerryError
+from contracts.fleet import MigrateFleetRequest
+from contracts.plan import Plan, rate_of
+from contracts.sizes import Size
+from fleets.rehearsal.given import Given, Holds, Rates
+from starter.planning.checking import blocked
+
+TOGETHER = 4
+"""Times the rate of one VM that all get together, where nothing is said: a worker copies four disks at once."""
+
+
+class Asked(Request):
+    """What a rehearsal is told beside the plan. Rates in bytes a second."""
+
+    rate: Size | None = Field(default=None, ge=1, description="of one VM; default: as the plan says")
+    together: Size | None = Field(default=None, ge=1, description="of all that are copied at once")
+    changes: Size | None = Field(default=None, ge=0, description="that a guest writes anew")
+    bandwidth: Bandwidth = Field(default="", description="a calendar of limits, as workers have it")
+    answer: Duration = Field(default=timedelta(0), description="how long people take to say yes")
+
+
+def given_of(plan: Plan, starts: datetime, asked: Asked) -> Given:
+    """Of a plan that holds together.
+
+    Raises:
+        FerryError: ``plan.not_looked``: nothing was seen of a VM.
+    """
+    seen = plan.seen.machines if plan.seen is not None else {}
+    if missing := [member.vm for member in plan.members if member.vm not in seen]:
+        raise FerryError("plan.not_looked", f"nothing was pinned of {missing[0]} ({len(missing)} in all)")
+    alone = asked.rate or rate_of(plan)[0]
+    usual = Rates()
+    rates = Rates(
+        alone=alone,
+        together=asked.together or TOGETHER * alone,
+        limit=parse_bandwidth(asked.bandwidth),
+        changes=usual.changes if asked.changes is None else asked.changes,
+    )
+    # Not checked again: a plan may have more members than one fleet.
+    request = MigrateFleetRequest.model_construct(
+        fleet=plan.fleet, defaults={"source": plan.source, "target": plan.target, **plan.defaults}, waves=plan.waves,
+        members=plan.members, at_once=plan.limits.at_once, failure_budget=plan.failure_budget,
+    )  # fmt: skip
+    holds = {vm: Holds(each.bytes, warm=each.warm and each.power == "on", on=each.power == "on")
+             for vm, each in seen.items()}  # fmt: skip
+    fails = {vm: f"its preflight says {', '.join(codes)}" for vm, codes in blocked(plan).items()}
+    return Given(request, holds, rates, starts, answer=asked.answer, fails=fails)

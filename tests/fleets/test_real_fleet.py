@@ -1,0 +1,33 @@
+"""Real small machines in waves: dependencies, limits, a window, two that do not come through, a killed worker, a killed
+server; judged by the lab."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from starter.temporal_server import DevServer
+from tests.end_to_end.running import programs
+from tests.fleets.inventory import write
+from tests.fleets.judging import judge
+from tests.fleets.playing import Played, play
+
+
+def moved(folder: Path, count: int, *, at_once: int, window_in: timedelta, seconds: float) -> Played:
+    """The fleet as it was played; raises AssertionError with all that is wrong."""
+    made = write(folder, count, at_once=at_once, window_in=window_in)
+    with DevServer(folder / "temporal") as server, programs(folder, server.address) as running:
+        played = play(folder, running, server, made, seconds)
+        assert judge(running, made, played) == []
+    return played
+
+
+@pytest.mark.timeout(900)
+def test_twenty_machines_in_four_waves(tmp_path: Path) -> None:
+    moved(tmp_path, 20, at_once=4, window_in=timedelta(seconds=60), seconds=600)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_two_hundred_machines_in_four_waves(tmp_path: Path) -> None:
+    moved(tmp_path, 200, at_once=10, window_in=timedelta(minutes=5), seconds=3000)

@@ -217,6 +217,8 @@ def test_the_line_is_right_whatever_is_above(above, filler):
         ("sr: fast", "sr: fa\u2028st", "the sign U+2028"),
         ("# the end", "seen: {at: 1, machines: [}", "29: "),
         ("# the end", "seen: {machines: {}}", "29: seen.at: Field required"),
+        ("# the end", "seen:x: {}", "29: seen:x: there is no such key"),
+        ("# the end", "seen: no", "29: "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_has_its_line(old, new, told):

@@ -56,6 +56,8 @@ class AssessmentActivities:
             refs = [each.ref for each in listed if wanted.has(each)]
             if request.tags or request.folders:
                 groups = source.groups(refs, tags=bool(request.tags))
+                if request.tags and (why := next((each.tags_unread for each in groups.values()), "")):
+                    raise FerryError("preflight.tags_unread", f"nothing can be chosen by tags: {why}")
                 refs = [ref for ref in refs if is_in(groups.get(ref, Grouped()), request.tags, request.folders)]
             found[name] = tuple(refs)
             templates += 0 if request.vms or request.tags or request.folders else left_out

@@ -201,6 +201,7 @@ class Grouped(Contract):
 
     folder: str = Field(default="", description="names from below the datacenter, parted by /")
     tags: tuple[str, ...] = ()
+    tags_unread: str = Field(default="", description="why they could not be read")
 
 
 def is_in(group: Grouped, tags: Sequence[str], folders: Sequence[str]) -> bool:

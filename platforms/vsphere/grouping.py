@@ -15,7 +15,7 @@ MOST_DEEP = 100
 
 
 def groups(session: Session, refs: Sequence[str], *, tags: bool) -> dict[str, Grouped]:
-    """By moref. Tags that cannot be read are none: what is chosen by them is then told as not there."""
+    """By moref."""
     folders = {
         ref._moId: (str(told.get("name") or ""), told.get("parent"))
         for ref, told in read_all(session, vim.Folder, ["name", "parent"], "list the folders")
@@ -25,9 +25,9 @@ def groups(session: Session, refs: Sequence[str], *, tags: bool) -> dict[str, Gr
         ref._moId: told.get("parent")
         for ref, told in read_some(session, machines, VM, ["parent"], "read the folders of the VMs")
     }
-    named = tagging.tags_of_many(session, refs) if tags else {}
+    named, unread = tagging.tags_of_many(session, refs) if tags else ({}, "")
     return {
-        ref: Grouped(folder=_path(parents.get(ref), folders), tags=named.get(ref, ()))
+        ref: Grouped(folder=_path(parents.get(ref), folders), tags=named.get(ref, ()), tags_unread=unread)
         for ref in refs
     }  # fmt: skip
 

@@ -39,10 +39,10 @@ def tags_of(session: Session, moref: str) -> tuple[tuple[str, ...], str]:
     return _asked(session, lambda door: _read(door, session, moref), ())
 
 
-def tags_of_many(session: Session, morefs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The same of many VMs, by moref; those without tags, and all if they cannot be read, are left out."""
+def tags_of_many(session: Session, morefs: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], str]:
+    """The same of many VMs, by moref; those without tags are left out."""
     none: dict[str, tuple[str, ...]] = {}
-    return _asked(session, lambda door: _read_many(door, session, morefs), none)[0]
+    return _asked(session, lambda door: _read_many(door, session, morefs), none)
 
 
 def _asked(session: Session, reading: Callable[[httpx.Client], Answer], nothing: Answer) -> tuple[Answer, str]:

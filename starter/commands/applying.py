@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def apply(
     plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan, as `ferry plan` writes it.")],
     wait: Annotated[bool, typer.Option("--wait", help="Until the fleet has ended.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Although its fleet has run to its end.")] = False,
     output: OutputAs = Output.TABLE,
     config: Config = None,
 ) -> None:
@@ -31,7 +32,8 @@ def apply(
       ferry apply spring.yaml --wait -o json
 
     \b
-    Applied twice it is begun once. Without --wait: 0 once it is accepted. With it: 0 all done, 3 some, 1 none.
+    Applied twice it is begun once; of a fleet that has ended the report is shown. Without --wait: 0 once it is
+    accepted. With it, and of one that has ended: 0 all done, 3 some, 1 none.
     2 lines of the plan must be corrected, 4 a VM is blocked, 6 something is otherwise than the plan saw it (the
     difference is shown), 9 another fleet of that name runs. Ctrl-C ends the waiting, never the fleet.
     """
@@ -46,7 +48,8 @@ def apply(
     begun: list[str] = []
     try:
         code = dial_with(
-            load_settings(config), lambda client: _apply(client, draft, request, begun, wait=wait, output=output)
+            load_settings(config),
+            lambda client: _apply(client, draft, request, begun, wait=wait, again=again, output=output),
         )
     except KeyboardInterrupt:
         if begun:
@@ -57,13 +60,24 @@ def apply(
 
 
 async def _apply(
-    client: "Client", draft: "Draft", request: "MigrateFleetRequest", begun: list[str], *, wait: bool, output: Output
+    client: "Client",
+    draft: "Draft",
+    request: "MigrateFleetRequest",
+    begun: list[str],
+    *,
+    wait: bool,
+    again: bool,
+    output: Output,
 ) -> int:
     from starter.planning import applying
     from starter.polling import unpolled
 
-    handle = await applying.running(client, request)
-    if handle is not None:
+    before = await applying.begun_before(client, request)
+    if before is not None and before.report is not None and not again:
+        say(f"{before.handle.id} has run to its end, by this very plan; --again begins it once more")
+        return _end(before.report, output)
+    if before is not None and before.report is None:
+        handle = before.handle
         say(f"{handle.id} runs already, by this very plan")
     else:
         if found := await applying.what_changed(client, draft):
@@ -77,7 +91,17 @@ async def _apply(
         put({"workflow_id": handle.id, "members": len(request.members)}, output, lambda: handle.id)
         say(f"its VMs: temporal workflow list --query 'FerryFleet = \"{request.fleet}\"'")
         return 0
-    report = await applying.follow(handle, _progress)
+    told: list[str] = []
+
+    def progress(now: "FleetStatus") -> None:
+        if told[-1:] != [line := _line(now)]:
+            told.append(line)
+            say(line)
+
+    return _end(await applying.follow(handle, progress), output)
+
+
+def _end(report: "FleetReport", output: Output) -> int:
     put(report, output, lambda: _told(report))
     return {"done": ExitCode.DONE, "partial": ExitCode.PARTIAL}.get(report.outcome, ExitCode.ERROR)
 
@@ -90,12 +114,12 @@ def put_differences(found: list["Difference"], output: Output) -> None:
         put({"differences": [asdict(each) for each in found]}, output, lambda: "")
 
 
-def _progress(now: "FleetStatus") -> None:
+def _line(now: "FleetStatus") -> str:
     parts = [f"{count} {name}" for name, count in now.standing.items()]
     asks = [f"{len(now.asks)} wait for a yes"] if now.asks else []
     human = [f"{len(now.needs_human)} need a human"] if now.needs_human else []
     paused = [f"paused by {now.paused_by}"] if now.paused else []
-    say(f"fleet {now.fleet}: {', '.join([*parts, *asks, *human, *paused])}")
+    return f"fleet {now.fleet}: {', '.join([*parts, *asks, *human, *paused])}"
 
 
 def _told(report: "FleetReport") -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowQueryFailedError
@@ -73,8 +73,16 @@ def stale(found: list[Difference]) -> FerryError:
     return FerryError("plan.stale", "\n  ".join(["", *shown[:MOST_NAMED], *_rest(shown)]))
 
 
-async def running(client: Client, request: MigrateFleetRequest) -> Handle | None:
-    """The fleet of this very plan, where it runs already.
+@dataclass(frozen=True)
+class Begun:
+    """The fleet of this very plan. ``report``: of one that has ended."""
+
+    handle: Handle
+    report: FleetReport | None = None
+
+
+async def begun_before(client: Client, request: MigrateFleetRequest) -> Begun | None:
+    """The fleet of this very plan, where it runs or has run to its end.
 
     Raises:
         FerryError: ``fleet.already_running``, by another plan.
@@ -87,11 +95,14 @@ async def running(client: Client, request: MigrateFleetRequest) -> Handle | None
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise as_ferry_error(error) from None
+    mine, handle = memo.get(MEMO) == digest_of(request), client.get_workflow_handle(workflow, result_type=FleetReport)
+    if described.status is WorkflowExecutionStatus.COMPLETED and mine:
+        return Begun(handle, await handle.result())
     if described.status is not WorkflowExecutionStatus.RUNNING:
         return None
-    if memo.get(MEMO) != digest_of(request):
+    if not mine:
         raise FerryError("fleet.already_running", f"{workflow} runs since {described.start_time:%Y-%m-%d %H:%M} UTC")
-    return client.get_workflow_handle(workflow, result_type=FleetReport)
+    return Begun(handle)
 
 
 async def begin_fleet(client: Client, request: MigrateFleetRequest) -> Handle:
@@ -113,7 +124,7 @@ async def begin_fleet(client: Client, request: MigrateFleetRequest) -> Handle:
             rpc_timeout=PATIENCE,
         )
     except WorkflowAlreadyStartedError:
-        other = await running(client, request)
+        other = await begun_before(client, request)
         if other is None:  # it ended in this moment: once more, and by whoever applies
             raise FerryError("fleet.already_running", f"fleet/{request.fleet} has just ended") from None
     return client.get_workflow_handle(fleet_workflow_id(request.fleet), result_type=FleetReport)

@@ -21,7 +21,7 @@ MOST_BYTES = 64 << 20
 MOST_TOLD = 50
 """Problems that are told at once."""
 _ODD = re.compile(r"[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)")
-_SEEN = re.compile(r"^seen[ \t]*:", re.MULTILINE)
+_SEEN = re.compile(r"seen[ \t]*:(?=\s|$)")
 
 
 @dataclass
@@ -142,6 +142,8 @@ def _seen(text: str, before: int) -> PlanSeen:
             whole, _ = located(text)
         except Malformed as error:
             raise Malformed(Problem(error.problem.line + before, error.problem.message)) from None
+        if not isinstance(whole, dict) or "seen" not in whole:
+            raise Malformed(Problem(before + 1, "seen: it is no mapping (`ferry plan` writes it anew)")) from None
         said = whole["seen"]
     try:
         return PlanSeen.model_validate(said)

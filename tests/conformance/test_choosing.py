@@ -65,3 +65,12 @@ async def test_a_template_that_is_asked_for_is_taken(tmp_path, by):
 
     assert found.template == wanted["name_label"]
     assert found.checks == ()
+
+
+async def test_tags_that_cannot_be_read_choose_nobody_and_say_so(tmp_path):
+    with both_sides(tmp_path, Case("", vcenter={"tags_refused": True})) as (_, _, systems):
+        with pytest.raises(ApplicationError) as refusal:
+            await found_by(systems, tags=("prod",))
+        assert [row.name for row in await found_by(systems)] == ["web01"], "a plan needs none"
+
+    assert refusal.value.type == "preflight.tags_unread"

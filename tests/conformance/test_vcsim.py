@@ -252,3 +252,14 @@ def test_tags_are_read_by_rest(source: VsphereSource, machine: Machine, vcsim: V
             ).raise_for_status()
 
     assert source.machine(machine.name).tags == ("prod", "shop")
+    assert source.groups([machine.ref], tags=True)[machine.ref].tags == ("prod", "shop")
+
+
+def test_folders_and_what_is_allocated_are_read_of_many(source: VsphereSource, machine: Machine) -> None:
+    refs = [each.ref for each in source.machines()]
+
+    groups, sizes = source.groups(refs, tags=True), source.allocated(refs)
+
+    assert set(groups) == set(refs)
+    assert groups[machine.ref].folder == "", "it is in the datacenter's own folder"
+    assert all(size >= 0 for each in sizes.values() for size in each.values())

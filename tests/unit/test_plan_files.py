@@ -217,6 +217,8 @@ def test_the_line_is_right_whatever_is_above(above, filler):
         ("sr: fast", "sr: fa\u2028st", "the sign U+2028"),
         ("# the end", "seen: {at: 1, machines: [}", "29: "),
         ("# the end", "seen: {machines: {}}", "29: seen.at: Field required"),
+        ("# the end", "seen:x: {}", "29: seen:x: there is no such key"),
+        ("# the end", "seen: no", "29: "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_has_its_line(old, new, told):
@@ -226,6 +228,27 @@ def test_what_is_wrong_has_its_line(old, new, told):
         assert problems_of(draft(text)) == []
         return
     assert told in refused(text)
+
+
+FRAGMENTS = st.sampled_from(
+    ["seen:", "{", "}", "[", "]", "- ", ": ", "\n", "\n  ", "#", "|", "&a ", "*a", "!!int ", '"', "'", "\\Uffffffff",
+     "<<", "---\n", "%YAML 1.1\n", "\t", "\x00", "0x1f", "1e999", "9" * 40, "null", "? ", ",", "members", "version: 1"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 30), FRAGMENTS | names), min_size=1, max_size=4))
+def test_whatever_is_in_a_file_it_is_a_plan_or_has_a_line(cuts):
+    text = pinned(TEXT, seen(vm(), vm("app 01")))
+    for at, length, put in cuts:
+        text = text[:at] + put + text[at + length :]
+    try:
+        problems_of(draft(text))
+    except FerryError as error:
+        told = (error.code, "spring.yaml:" in error.message)
+    else:
+        return
+    assert told == ("plan.invalid", True)
 
 
 def test_all_that_is_wrong_is_told_at_once():

@@ -11,8 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.capacity import Ask, CapacityState, CapacityStatus, Granted, HoldersAsked, HoldersGone, Release
     from contracts.names import ASKED, CAPACITY, PERMITS_GRANTED, RELEASED, STATUS
     from fleets.permits import Permits
-    from workflows import timing
     from workflows.stepping import order
+    from workflows.timing import EVENTS_PER_RUN, SEE_HOLDERS
 
 
 @workflow.defn(name=CAPACITY, failure_exception_types=[ValidationError])
@@ -31,7 +31,7 @@ class Capacity:
         """For ever, in runs of bounded length."""
         while not self._long_enough():
             await self._until_something()
-            if workflow.now() - self._seen_at >= timing.SEE_HOLDERS:
+            if workflow.now() - self._seen_at >= SEE_HOLDERS:
                 await self._see_holders()
             self._changed = False
             told, self._granted = [*self._granted, *self._permits.grant(workflow.now())], []
@@ -40,7 +40,7 @@ class Capacity:
         workflow.continue_as_new(self._permits.carried(self._runs + 1))
 
     async def _until_something(self) -> None:
-        left = self._seen_at + timing.SEE_HOLDERS - workflow.now()
+        left = self._seen_at + SEE_HOLDERS - workflow.now()
         busy = bool(self._permits.holding or self._permits.waiting)
         try:
             await workflow.wait_condition(
@@ -76,7 +76,7 @@ class Capacity:
 
     def _long_enough(self) -> bool:
         info = workflow.info()
-        return info.is_continue_as_new_suggested() or info.get_current_history_length() > timing.EVENTS_PER_RUN
+        return info.is_continue_as_new_suggested() or info.get_current_history_length() > EVENTS_PER_RUN
 
     @workflow.signal(name=ASKED)
     def asked(self, ask: Ask) -> None:

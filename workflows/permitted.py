@@ -15,8 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.capacity import Ask, Granted, Release
     from contracts.migration import PermitState
     from contracts.names import CAPACITY_ID, RELEASED
-    from workflows import timing
     from workflows.stepping import StepFailed, heard, order
+    from workflows.timing import ASK_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class Permitted:
                 with contextlib.suppress(TimeoutError):
                     await workflow.wait_condition(
                         lambda: self.held or story.must_stop or unless(),
-                        timeout=timing.ASK_AGAIN, timeout_summary="until the permits are asked for again",
+                        timeout=ASK_AGAIN, timeout_summary="until the permits are asked for again",
                     )  # fmt: skip
             story.stop_if_asked()
         except BaseException:

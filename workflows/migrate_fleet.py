@@ -12,6 +12,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHand
 with workflow.unsafe.imports_passed_through():
     from contracts.errors import FerryError
     from contracts.fleet import (
+        BEFORE_COPIED,
         Chosen,
         FleetAck,
         FleetAdd,
@@ -27,8 +28,10 @@ with workflow.unsafe.imports_passed_through():
         Standing,
         standing_of,
     )
-    from contracts.names import MEMBER_TOLD, MIGRATE_FLEET, MIGRATE_VM, QUEUE, STATUS
+    from contracts.fleet_rows import FleetMembers
+    from contracts.names import MEMBER_TOLD, MEMBERS, MIGRATE_FLEET, MIGRATE_VM, QUEUE, STATUS
     from fleets.ordering import RULE, Fleet
+    from fleets.rows import members_of
     from fleets.telling import report_of, status_of
     from workflows.fleet_messages import CANCEL, FleetMessages, Letter
     from workflows.stepping import as_failure
@@ -116,7 +119,8 @@ class MigrateFleet:
     async def _begin(self, vm: str) -> None:
         request = self.request.request_of(self._member(vm), told_to=workflow.info().workflow_id)
         tries = self.state.members.get(vm, MemberState()).tries + 1
-        self.member(vm, standing=Standing.RUNNING, tries=tries, told=None, yes=None, code="", message="")
+        self.member(vm, standing=Standing.RUNNING, tries=tries, told=None, yes=None, code="", message="",
+                    began=workflow.now(), copied=None, ended=None, approved_by="")  # fmt: skip
         try:
             child: ChildWorkflowHandle[Any, Any] = await workflow.start_child_workflow(
                 MIGRATE_VM,
@@ -146,7 +150,7 @@ class MigrateFleet:
 
     def _failed(self, vm: str, code: str, message: str) -> None:
         self.set(failures=self.state.failures + 1)
-        self.member(vm, standing=Standing.FAILED, yes=None, code=code, message=message)
+        self.member(vm, standing=Standing.FAILED, yes=None, code=code, message=message, ended=workflow.now())
 
     @workflow.signal(name=MEMBER_TOLD)
     def member_told(self, told: MemberTold) -> None:
@@ -158,7 +162,9 @@ class MigrateFleet:
         yes = state.yes
         if told.outcome:
             standing = standing_of(told.outcome)
-            self.member(vm, standing=standing, told=told, yes=None, code=told.code, message=told.message)
+            copied = state.copied or (workflow.now() if standing is Standing.DONE else None)
+            self.member(vm, standing=standing, told=told, yes=None, code=told.code, message=told.message,
+                        copied=copied, ended=workflow.now())  # fmt: skip
             if standing is Standing.FAILED:
                 self.set(failures=self.state.failures + 1)
             return
@@ -167,7 +173,8 @@ class MigrateFleet:
             yes = None  # what was approved is no more so, or somebody said no, or it was undone: it takes a new one
         elif yes is not None and told.approved:
             yes = yes.model_copy(update={"heard": True})
-        self.member(vm, told=told, yes=yes)
+        copied = state.copied or (None if told.phase in BEFORE_COPIED else workflow.now())
+        self.member(vm, told=told, yes=yes, copied=copied)
 
     def _say_yes(self, vms: tuple[str, ...]) -> None:
         for vm in vms:
@@ -175,7 +182,7 @@ class MigrateFleet:
             assert yes is not None
             said = {"approval_ticket": yes.ticket, "who": yes.who, "note": yes.note}
             self.letters.append(Letter(vm, "approve_cutover", said))
-            self.member(vm, yes=yes.model_copy(update={"sent": True}))
+            self.member(vm, yes=yes.model_copy(update={"sent": True}), approved_by=yes.who)
 
     async def _send_letters(self) -> None:
         letters, self.letters = self.letters, []
@@ -282,6 +289,11 @@ class MigrateFleet:
     def status(self) -> FleetStatus:
         """Numbers, and who waits for a human."""
         return status_of(self.now(), self.state, over=self._over)
+
+    @workflow.query(name=MEMBERS)
+    def members(self) -> FleetMembers:
+        """A row of each: one question, however many there are."""
+        return members_of(self.now())
 
 
 def _long_enough() -> bool:

@@ -30,12 +30,15 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.fleet_rows import FleetMembers
     from contracts.names import MEMBER_TOLD, MEMBERS, MIGRATE_FLEET, MIGRATE_VM, QUEUE, STATUS
+    from contracts.notices import Event
     from fleets.ordering import RULE, Fleet
     from fleets.rows import members_of
     from fleets.telling import report_of, status_of
     from workflows.fleet_messages import CANCEL, FleetMessages, Letter
+    from workflows.notifying import Notices
     from workflows.stepping import as_failure
     from workflows.timing import EVENTS_PER_RUN
+    from workflows.watching_members import tell_of, watch_members
 
 
 @workflow.defn(name=MIGRATE_FLEET, failure_exception_types=[ValidationError])
@@ -49,14 +52,16 @@ class MigrateFleet:
         self.messages = FleetMessages(self)
         self.letters: list[Letter] = []
         self._changed = True
-        self._over = False
+        self._over = self._ended = False
         self._known: dict[str, str] = {}
         self._fleet: Fleet | None = None
+        self.notices = Notices(fleet=request.fleet)
 
     @workflow.run
     async def run(self, request: MigrateFleetInput) -> FleetReport:
         """Until all have ended. A cancel cancels those that run, and waits for them."""
         work = asyncio.create_task(self._work())
+        watching = asyncio.create_task(watch_members(self))
         while True:
             try:
                 await asyncio.shield(work)
@@ -65,6 +70,7 @@ class MigrateFleet:
                 self.messages.cancel_all("whoever cancelled the workflow")
                 if work.done():  # no new run: it would not know of the cancel
                     work = asyncio.create_task(self._work())
+        watching.cancel()
         if not self.now().over:
             state = self.state.model_copy(update={"runs": self.state.runs + 1})
             workflow.continue_as_new(self.request.model_copy(update={"state": state}))
@@ -102,6 +108,7 @@ class MigrateFleet:
             await self._send_letters()
             fleet = self.now()
             if fleet.over or _long_enough():
+                await self._last_words(fleet)
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._changed and not self.letters:
                     return
@@ -109,10 +116,21 @@ class MigrateFleet:
             deed = fleet.deed()
             if deed.pause:
                 self.set(paused=True, paused_by=deed.pause)
+                self.notices.add(Event.FLEET_PAUSED, f"paused, {deed.pause}", code="fleet.budget_spent",
+                                 command=f"ferry fleet resume {self.request.fleet}")  # fmt: skip
             for vm in deed.rule_yes:
                 self.messages.yes(vm, RULE, "")
             self._say_yes(deed.say_yes)
             await asyncio.gather(*(self._begin(vm) for vm in deed.begin))
+
+    async def _last_words(self, fleet: Fleet) -> None:
+        if fleet.over and not self._ended:
+            self._ended = True
+            report = report_of(fleet)
+            counts = ", ".join(f"{count} {name}" for name, count in report.standing.items())
+            self.notices.add(Event.FLEET_ENDED, f"ended {report.outcome}: {counts}",
+                             command=f"ferry report fleet/{self.request.fleet}")  # fmt: skip
+        await self.notices.flush()
 
     # -- members
 
@@ -133,7 +151,7 @@ class MigrateFleet:
                 static_summary=f"{vm}: {request.source} → {request.target}"[:200],
             )
         except WorkflowAlreadyStartedError:
-            self._failed(vm, "workflow.already_running", "somebody else migrates it already")
+            self.failed(vm, "workflow.already_running", "somebody else migrates it already")
         else:
             run = child.first_execution_run_id or ""
             child.add_done_callback(lambda done: self._closed(vm, run, done))
@@ -146,9 +164,10 @@ class MigrateFleet:
             return
         if self.state.members[vm].standing is not Standing.RUNNING:
             return
-        self._failed(vm, "workflow.gone", "it closed and did not say how it ended")
+        self.failed(vm, "workflow.gone", "it closed and did not say how it ended")
 
-    def _failed(self, vm: str, code: str, message: str) -> None:
+    def failed(self, vm: str, code: str, message: str) -> None:
+        """It came to nothing, and did not say so itself."""
         self.set(failures=self.state.failures + 1)
         self.member(vm, standing=Standing.FAILED, yes=None, code=code, message=message, ended=workflow.now())
 
@@ -175,6 +194,7 @@ class MigrateFleet:
             yes = yes.model_copy(update={"heard": True})
         copied = state.copied or (None if told.phase in BEFORE_COPIED else workflow.now())
         self.member(vm, told=told, yes=yes, copied=copied)
+        tell_of(self.notices, self.now(), vm, state, self.state.members[vm])
 
     def _say_yes(self, vms: tuple[str, ...]) -> None:
         for vm in vms:
@@ -199,7 +219,7 @@ class MigrateFleet:
             else:
                 await handle.signal(letter.signal, letter.said)
         except FailureError:  # nobody is there to get it
-            self._failed(letter.vm, "workflow.gone", "nobody answers for it")
+            self.failed(letter.vm, "workflow.gone", "nobody answers for it")
 
     def _member(self, vm: str) -> Member:
         return self.now().member(vm)

@@ -67,9 +67,10 @@ class TellingFleet:
     def _now(self) -> MemberTold:
         story, info = self._story, workflow.info()
         state, report = story.state, story.report
+        message = report.message if report is not None else state.needs_human_message
         return MemberTold(
             workflow=info.workflow_id, run=info.first_execution_run_id, phase=state.phase,
-            needs_human=state.needs_human, message=state.needs_human_message[:300],
+            needs_human=state.needs_human, message=message[:300],
             ticket=state.approval_ticket, approved=state.approved is not None,
             refused=refused(state.decisions),
             outcome=report.outcome if report is not None else "", code=report.error if report is not None else "",

@@ -8,7 +8,9 @@ from fleets.pace import pace_of
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def row(name: str, standing: str, *, began: float | None = None, took: float | None = None, rate: float = 0) -> MemberRow:
+def row(
+    name: str, standing: str, *, began: float | None = None, took: float | None = None, rate: float = 0
+) -> MemberRow:
     start = None if began is None else NOW - timedelta(seconds=began)
     copied = start + timedelta(seconds=took) if start is not None and took is not None else None
     return MemberRow(vm=name, wave="1", workflow=name, standing=standing, began=start, copied=copied, rate=rate)

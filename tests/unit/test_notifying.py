@@ -17,7 +17,9 @@ from contracts.errors import FerryError
 from contracts.notices import Event, Notice, NotifyConfig
 from simulators.authority import Authority
 
-NOTICE = Notice(key="run-1", event=Event.NEEDS_HUMAN, text='fleet spring: "wéb01" needs a human', workflow="fleet/spring")
+NOTICE = Notice(
+    key="run-1", event=Event.NEEDS_HUMAN, text='fleet spring: "wéb01" needs a human', workflow="fleet/spring"
+)
 
 
 class Receiver(ThreadingHTTPServer):

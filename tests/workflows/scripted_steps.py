@@ -9,14 +9,14 @@ from typing import Any
 from temporalio import activity
 
 from activities.calendar import CalendarActivities
-from activities.running import as_application_error
 from activities.living import LivingActivities
+from activities.running import as_application_error
 from contracts.approved_steps import ApprovedStep, StepDone, StepOrder
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
 from contracts.machine_facts import SnapshotFacts
-from contracts.record import AppendRecord, Entry
 from contracts.notices import LivingAnswer, LivingOrder, Notice, NoticeAnswer, NoticeOrder
+from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
     BothProofs,

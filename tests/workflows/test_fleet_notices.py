@@ -19,11 +19,11 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workflows.timing.LAST_NOTICE", timedelta(seconds=3))
 
 
-def told(fleet: Fleet, event: Event) -> list[Any]:  # noqa: F811
+def told(fleet: Fleet, event: Event) -> list[Any]:
     return [each for each in fleet.steps.notices if each.event is event]
 
 
-async def test_people_hear_of_a_yes_that_is_wanted_of_a_pause_and_of_the_end(fleet: Fleet) -> None:  # noqa: F811
+async def test_people_hear_of_a_yes_that_is_wanted_of_a_pause_and_of_the_end(fleet: Fleet) -> None:
     fleet.steps.bad = {"bad"}
     await fleet.start(*some("a", "b", "bad", wave="pilot"), waves=[{"name": "pilot"}], failure_budget=0)
     await fleet.until(lambda seen: seen.paused and len(seen.asks) == 2)
@@ -43,7 +43,7 @@ async def test_people_hear_of_a_yes_that_is_wanted_of_a_pause_and_of_the_end(fle
     assert len(set(keys)) == len(keys)
 
 
-async def test_a_webhook_that_fails_holds_nobody_up(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+async def test_a_webhook_that_fails_holds_nobody_up(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def refuse(notices: Any) -> None:
@@ -59,7 +59,9 @@ async def test_a_webhook_that_fails_holds_nobody_up(fleet: Fleet, monkeypatch: p
     assert asked
 
 
-async def test_a_member_that_is_terminated_is_noticed_in_a_later_run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+async def test_a_member_that_is_terminated_is_noticed_in_a_later_run(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workflows.timing.EVENTS_PER_RUN", 30)
     monkeypatch.setattr("workflows.timing.WATCH_MEMBERS", timedelta(seconds=3))
     await fleet.start(*some("a", "b", "c"))

@@ -2,15 +2,19 @@
 
 import asyncio
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.names import QUEUE
+    from contracts.names import QUEUE, Phase
     from contracts.notices import MOST_NAMES, Event, Notice, NoticeAnswer, NoticeOrder
     from workflows import timing
+
+if TYPE_CHECKING:
+    from workflows.story import Story
 
 _TRIES = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=30), maximum_attempts=5)
 
@@ -75,3 +79,26 @@ class Notices:
             workflow=info.workflow_id, fleet=self._fleet, vms=tuple(names[:MOST_NAMES]), count=len(names), code=code,
             command=command, at=workflow.now().isoformat(timespec="seconds"),
         )  # fmt: skip
+
+
+class MigrationNotices:
+    """Of a migration that has no fleet; members of one tell it, and it tells people."""
+
+    def __init__(self, story: "Story") -> None:
+        self._story, self._notices = story, Notices()
+        self._parked, self._asked = "", False
+
+    def look(self) -> None:
+        """At what is shown of it now. A yes is asked for once, though passes go on and the facts change."""
+        request, state = self._story.request, self._story.state
+        if request.fleet:
+            return
+        command = f"ferry status {workflow.info().workflow_id}"
+        if state.needs_human and state.needs_human != self._parked:
+            text = f"{request.vm} needs a human: {state.needs_human}, {state.needs_human_message[:300]}"
+            self._notices.add(Event.NEEDS_HUMAN, text, code=state.needs_human, command=command)
+        self._parked = state.needs_human
+        asks = state.phase is Phase.AWAITING_APPROVAL and request.approval == "manual" and state.approved is None
+        if asks and not self._asked:
+            self._notices.add(Event.APPROVAL, f"{request.vm} waits for a yes to its cutover", command=command)
+        self._asked = asks or (self._asked and state.phase is Phase.DELTA_SYNC)

@@ -75,12 +75,13 @@ async def test_a_message_is_readable_signed_and_has_a_key(
 
 
 async def test_what_is_refused_is_not_tried_again_and_what_is_busy_is(receiver: Receiver, tmp_path: Path) -> None:
-    for status, code in ((404, "notify.refused"), (302, "notify.refused"), (503, "notify.unreachable"), (429, "notify.unreachable")):  # fmt: skip
+    refused, later = "notify.refused", "notify.unreachable"
+    for status, code in ((404, refused), (302, refused), (503, later), (429, later)):
         receiver.answers = [status]
-        with pytest.raises(FerryError) as refused:
+        with pytest.raises(FerryError) as told:
             await send(config(receiver, tmp_path), [NOTICE])
-        assert refused.value.code == code
-        assert "SECRETPATH" not in str(refused.value)
+        assert told.value.code == code
+        assert "SECRETPATH" not in str(told.value)
     assert len(receiver.got) == 4  # no redirect was followed
 
 

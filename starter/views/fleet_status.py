@@ -128,9 +128,15 @@ def _waiting(seen: SeenFleet) -> Iterator[RenderableType]:
     if not held:
         return
     yield Text(f"\n{len(held)} would be cut over after others:")
-    said = [(row.vm, row.waits_for, "" if row.asks else f"yes of {row.approved_by}") for row in held[:MOST]]
-    yield table(("VM", "waits for", "approved"), said, whole=("VM",))
-    yield from _more(len(held))
+    alike: dict[tuple[str, str], list[str]] = {}
+    for row in held:
+        alike.setdefault((row.waits_for, "" if row.asks else f"by {row.approved_by}"), []).append(row.vm)
+    said = [
+        (f"{', '.join(vms[:3])}{f' and {len(vms) - 3} more' if len(vms) > 3 else ''}", waits_for, approved)
+        for (waits_for, approved), vms in list(alike.items())[:MOST]
+    ]
+    yield table(("VM", "waits for", "approved"), said)
+    yield from _more(len(alike))
 
 
 def _told(rows: list[tuple[str, str, str, str]]) -> RenderableType:

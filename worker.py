@@ -25,7 +25,9 @@ from activities.calendar import CalendarActivities
 from activities.inspection import InspectionActivities
 from activities.leftovers import LeftoverActivities
 from activities.limits import Limits
+from activities.living import LivingActivities
 from activities.moving import MovingActivities
+from activities.notifying import NotifyingActivities
 from activities.permits import PermitActivities
 from activities.powering_off import PoweringOff
 from activities.preflight import PreflightActivities
@@ -90,6 +92,7 @@ def build_systems(config: Config) -> Systems:
         tools={
             each.vddk.nbdkit: f"[sources.{name}.vddk]" for name, each in config.sources.items() if each.vddk is not None
         },
+        notify=config.notify,
         limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
         capacity=config.capacity,
     )
@@ -151,6 +154,8 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(RecordingActivities(systems)),
         *_activities_of(LeftoverActivities(systems)),
         CalendarActivities().next_window,
+        NotifyingActivities(systems).notify,
+        LivingActivities().members_gone,
         *_activities_of(PoweringOff(systems)),
         *_activities_of(AssessmentActivities(systems)),
         *_activities_of(source),

@@ -8,6 +8,7 @@ from typing import TypeVar
 from activities.limits import Limits
 from contracts.capacity import CapacityConfig
 from contracts.errors import FerryError
+from contracts.notices import NotifyConfig
 from disks.store import Store
 from platforms.ports import Source, Target
 
@@ -25,6 +26,7 @@ class Systems:
     capacity: CapacityConfig = field(default_factory=CapacityConfig)
     tools: Mapping[str, str] = field(default_factory=dict)
     """Programs that its ferry.toml makes it need, and what for."""
+    notify: NotifyConfig | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, thread_name_prefix="step"))
 
     def source(self, name: str) -> Source:

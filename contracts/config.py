@@ -1,38 +1,26 @@
 """``ferry.toml``: which systems there are, how to trust them, and where the store is. Never a password."""
 
 import os
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from contracts.bandwidth import Bandwidth
 from contracts.base import Request, fields_told
 from contracts.capacity import CapacityConfig
 from contracts.errors import FerryError
+from contracts.notices import NotifyConfig
+from contracts.secret_refs import SecretRef
 
 CONFIG_VARIABLE = "FERRY_CONFIG"
-
-
-_REFERENCES = {"env": r"[^=\0]+", "file": r".+", "keyring": r"[^/]+/.+", "vault": r"[^#]+#[^#]+"}
-
-
-def _reference(value: str) -> str:
-    """What is told never shows the value: somebody may have written the secret itself."""
-    kind, _, name = value.partition(":")
-    if kind not in _REFERENCES or re.fullmatch(_REFERENCES[kind], name) is None:
-        known = "env:NAME, file:PATH, keyring:SERVICE/USER or vault:PATH#FIELD"
-        raise ValueError(f"name the secret as {known}; never write it here")
-    return value
 
 
 def _one_or_several(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-SecretRef = Annotated[str, AfterValidator(_reference)]
 SecretRefs = Annotated[list[SecretRef], BeforeValidator(_one_or_several)]
 
 
@@ -131,6 +119,7 @@ class Config(Request):
     store: StoreConfig | None = None
     worker: WorkerConfig = WorkerConfig()
     capacity: CapacityConfig = CapacityConfig()
+    notify: NotifyConfig | None = None
 
 
 def config_path(given: Path | None) -> Path | None:

@@ -55,6 +55,10 @@ _ENTRIES = (
                "Look at those that failed; then resume the fleet, and what failed so far counts no more."),
     ErrorEntry("fleet.already_running", _F, "A fleet of that name runs already, by another plan.",
                "Add VMs to it by its `add`, wait for its end, or give this plan's fleet another name.", _CONFLICT),
+    ErrorEntry("notify.refused", _F, "The webhook of [notify] does not take the message. Nothing waits for it.",
+               "Look at the address and secret in ferry.toml, [notify]; the status the message names is the receiver's."),
+    ErrorEntry("notify.unreachable", _R, "The webhook of [notify] does not answer. Nothing waits for it.",
+               "Look at the network and certificates between worker and receiver ([notify] ca_file)."),
     # -- plans
     ErrorEntry("plan.invalid", _F, "The plan cannot be carried out as it is written.",
                "Correct the lines that the message names, then `ferry plan --check FILE`; docs/plans.md has every key.", _USAGE),

@@ -174,6 +174,14 @@ class MemberTold(Contract):
     outcome: str = Field(default="", description="as in the report, once it is over")
     code: str = Field(default="", description="of its error, where it has one")
     bytes_sent: int = 0
+    bytes_total: int = Field(default=0, description="allocated on its disks, as far as its passes have shown")
+    rate: float = Field(default=0.0, description="bytes per second of its latest passes")
+    passes: int = 0
+    downtime_s: float | None = Field(default=None, description="once it is over")
+
+    def news(self) -> "MemberTold":
+        """Without the numbers, which go along and are no reason to tell."""
+        return self.model_copy(update={"bytes_sent": 0, "bytes_total": 0, "rate": 0.0, "passes": 0, "downtime_s": None})
 
 
 class Yes(Contract):
@@ -196,13 +204,17 @@ class MemberState(Contract):
     yes: Yes | None = None
     code: str = ""
     message: str = ""
+    began: datetime | None = None
+    copied: datetime | None = Field(default=None, description="when its first copy was seen to be through")
+    ended: datetime | None = None
+    approved_by: str = Field(default="", description="whose yes it was; of a rule, its words")
 
     @property
     def copying(self) -> bool:
         """Whether it takes one of the turns of those that are copied for the first time."""
         if self.standing is not Standing.RUNNING:
             return False
-        return self.told is None or (self.told.phase in _BEFORE and not self.told.needs_human)
+        return self.told is None or (self.told.phase in BEFORE_COPIED and not self.told.needs_human)
 
     @property
     def cutting_over(self) -> bool:
@@ -233,7 +245,8 @@ class MemberState(Contract):
 
 
 _APPROVABLE = frozenset({Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL})
-_BEFORE = frozenset({Phase.PREFLIGHT, Phase.SHELL, Phase.INITIAL_SYNC})
+BEFORE_COPIED = frozenset({Phase.PREFLIGHT, Phase.SHELL, Phase.INITIAL_SYNC})
+"""Phases of those that have not been copied once."""
 _CUTTING = frozenset({Phase.CUTOVER, Phase.START})
 
 

@@ -100,6 +100,8 @@ MEMBER_TOLD = "member_told"
 
 STATUS = "status"
 """The query."""
+MEMBERS = "members"
+"""The query of a fleet for a row a member."""
 RECORD = "record"
 """The query for the end of the record, which is not in the store yet."""
 
@@ -150,6 +152,10 @@ def usual_workflow_id(source: str, vm: str) -> str:
     return f"migrate/{source}/{vm}"
 
 
+FLEET = "fleet/"
+"""What the workflow ids of fleets begin with."""
+
+
 def fleet_workflow_id(fleet: str) -> str:
     """``fleet/<name>``."""
-    return f"fleet/{fleet}"
+    return f"{FLEET}{fleet}"

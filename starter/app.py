@@ -16,6 +16,7 @@ from starter.commands import (
     demonstrating,
     diagnosing,
     explaining,
+    fleets,
     inventorying,
     lab,
     moving,
@@ -87,6 +88,7 @@ app.command("assess", short_help="Which VMs are ready, which are not, and why.")
 app.command("plan", short_help="Write a plan of many migrations, in waves.")(planning.plan)
 app.command("rehearse", short_help="Play a plan through on paper: its calendar.")(rehearsing.rehearse)
 app.command("apply", short_help="Begin the migrations of a plan, if it is still true.")(applying.apply)
+app.add_typer(fleets.app, name="fleet", short_help="See and steer a fleet as one.")
 app.command("start", short_help="Start the migration of a VM.")(starting.start)
 app.command("status", short_help="Where a migration is, or all of them.")(showing.status)
 app.command("approve", short_help="Say yes to the cutover.")(approving.approve)

@@ -4,7 +4,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.errors import FerryError
-from contracts.names import MIGRATE_VM, Attribute, usual_workflow_id
+from contracts.names import FLEET, MIGRATE_VM, Attribute, usual_workflow_id
 from starter.failures import as_ferry_error
 from starter.settings import Settings
 
@@ -15,6 +15,8 @@ async def workflow_of(client: Client, settings: Settings, vm: str, source: str |
     Raises:
         FerryError: ``workflow.unknown``; ``request.invalid`` when several migrations could be meant.
     """
+    if vm.startswith(FLEET):
+        raise FerryError("request.invalid", f"{vm} is a fleet: `ferry status {vm}`, `ferry fleet --help`")
     if "/" in vm:
         return vm
     named = settings.source(source) if source is not None or len(settings.sources) == 1 else None

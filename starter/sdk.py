@@ -30,6 +30,7 @@ from temporalio.client import Client
 
 from contracts.config import TemporalConfig
 from contracts.errors import FerryError
+from contracts.fleet import FleetAck, FleetAdd, FleetApprove, FleetSteer
 from contracts.messages import Ack, Reject, SetLimits, Steer
 from contracts.names import MIGRATE_VM, Message, usual_workflow_id
 from contracts.test_boot import TestBoot
@@ -37,6 +38,7 @@ from contracts.told import Report, Status
 from starter.beginning import begin, request_of
 from starter.connecting import connect
 from starter.failures import as_ferry_error, fields_told
+from starter.fleets import SeenFleet, fleet_name, look_at, tell
 from starter.looking import look
 from starter.seen import Seen
 from starter.sending import approve, roll_back, send
@@ -132,6 +134,34 @@ class Migration:
         return await send(self._client, self.workflow, message, Steer(who=who, note=note))
 
 
+class FleetOf:
+    """A fleet, running or ended. Whom a message is about is said by ``waves``, ``vms`` or ``everyone=True``."""
+
+    def __init__(self, client: Client, fleet: str) -> None:
+        self._client, self.fleet = client, fleet
+
+    async def look(self) -> SeenFleet:
+        """Its numbers, its pace, and a row of each member: two questions, however many there are."""
+        return await look_at(self._client, self.fleet)
+
+    async def say(self, message: str, *, who: str, note: str = "", **whom: Any) -> FleetAck:
+        """``approve``, ``pause``, ``resume``, ``cancel``, ``skip`` or ``retry``: whom it took, whom it passed over."""
+        kind = FleetApprove if message == "approve" else FleetSteer
+        try:
+            said = kind.model_validate({"who": who, "note": note, **whom})
+        except ValidationError as error:
+            raise FerryError("request.invalid", fields_told(error)) from None
+        return await tell(self._client, self.fleet, message, said)
+
+    async def add(self, *members: dict[str, Any], who: str) -> FleetAck:
+        """More VMs: ``{"vm": "web07", "wave": "rest", "after": ["db01"]}``."""
+        try:
+            said = FleetAdd.model_validate({"who": who, "members": members})
+        except ValidationError as error:
+            raise FerryError("request.invalid", fields_told(error)) from None
+        return await tell(self._client, self.fleet, "add", said)
+
+
 class Ferry:
     """The door: a connection to the Temporal server where Ferry's workers poll."""
 
@@ -173,6 +203,10 @@ class Ferry:
     def migration(self, vm: str, *, source: str) -> Migration:
         """One that was started before, by whomever."""
         return Migration(self._client, usual_workflow_id(source, vm))
+
+    def fleet(self, name: str) -> FleetOf:
+        """One that was begun by `ferry apply`."""
+        return FleetOf(self._client, fleet_name(name))
 
     async def migrations(self, query: str = "ExecutionStatus = 'Running'") -> AsyncIterator[Migration]:
         """Those that a visibility query finds, such as ``FerryPhase = 'awaiting-approval'``."""

@@ -12,6 +12,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHand
 with workflow.unsafe.imports_passed_through():
     from contracts.errors import FerryError
     from contracts.fleet import (
+        BEFORE_COPIED,
         Chosen,
         FleetAck,
         FleetAdd,
@@ -27,12 +28,17 @@ with workflow.unsafe.imports_passed_through():
         Standing,
         standing_of,
     )
-    from contracts.names import MEMBER_TOLD, MIGRATE_FLEET, MIGRATE_VM, QUEUE, STATUS
+    from contracts.fleet_rows import FleetMembers
+    from contracts.names import MEMBER_TOLD, MEMBERS, MIGRATE_FLEET, MIGRATE_VM, QUEUE, STATUS
+    from contracts.notices import Event
     from fleets.ordering import RULE, Fleet
+    from fleets.rows import members_of
     from fleets.telling import report_of, status_of
     from workflows.fleet_messages import CANCEL, FleetMessages, Letter
+    from workflows.notifying import Notices
     from workflows.stepping import as_failure
     from workflows.timing import EVENTS_PER_RUN
+    from workflows.watching_members import tell_of, watch_members
 
 
 @workflow.defn(name=MIGRATE_FLEET, failure_exception_types=[ValidationError])
@@ -46,14 +52,16 @@ class MigrateFleet:
         self.messages = FleetMessages(self)
         self.letters: list[Letter] = []
         self._changed = True
-        self._over = False
+        self._over = self._ended = False
         self._known: dict[str, str] = {}
         self._fleet: Fleet | None = None
+        self.notices = Notices(fleet=request.fleet)
 
     @workflow.run
     async def run(self, request: MigrateFleetInput) -> FleetReport:
         """Until all have ended. A cancel cancels those that run, and waits for them."""
         work = asyncio.create_task(self._work())
+        watching = asyncio.create_task(watch_members(self))
         while True:
             try:
                 await asyncio.shield(work)
@@ -62,6 +70,7 @@ class MigrateFleet:
                 self.messages.cancel_all("whoever cancelled the workflow")
                 if work.done():  # no new run: it would not know of the cancel
                     work = asyncio.create_task(self._work())
+        watching.cancel()
         if not self.now().over:
             state = self.state.model_copy(update={"runs": self.state.runs + 1})
             workflow.continue_as_new(self.request.model_copy(update={"state": state}))
@@ -99,6 +108,7 @@ class MigrateFleet:
             await self._send_letters()
             fleet = self.now()
             if fleet.over or _long_enough():
+                await self._last_words(fleet)
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._changed and not self.letters:
                     return
@@ -106,17 +116,29 @@ class MigrateFleet:
             deed = fleet.deed()
             if deed.pause:
                 self.set(paused=True, paused_by=deed.pause)
+                self.notices.add(Event.FLEET_PAUSED, f"paused, {deed.pause}", code="fleet.budget_spent",
+                                 command=f"ferry fleet resume {self.request.fleet}")  # fmt: skip
             for vm in deed.rule_yes:
                 self.messages.yes(vm, RULE, "")
             self._say_yes(deed.say_yes)
             await asyncio.gather(*(self._begin(vm) for vm in deed.begin))
+
+    async def _last_words(self, fleet: Fleet) -> None:
+        if fleet.over and not self._ended:
+            self._ended = True
+            report = report_of(fleet)
+            counts = ", ".join(f"{count} {name}" for name, count in report.standing.items())
+            self.notices.add(Event.FLEET_ENDED, f"ended {report.outcome}: {counts}",
+                             command=f"ferry report fleet/{self.request.fleet}")  # fmt: skip
+        await self.notices.flush()
 
     # -- members
 
     async def _begin(self, vm: str) -> None:
         request = self.request.request_of(self._member(vm), told_to=workflow.info().workflow_id)
         tries = self.state.members.get(vm, MemberState()).tries + 1
-        self.member(vm, standing=Standing.RUNNING, tries=tries, told=None, yes=None, code="", message="")
+        self.member(vm, standing=Standing.RUNNING, tries=tries, told=None, yes=None, code="", message="",
+                    began=workflow.now(), copied=None, ended=None, approved_by="")  # fmt: skip
         try:
             child: ChildWorkflowHandle[Any, Any] = await workflow.start_child_workflow(
                 MIGRATE_VM,
@@ -129,7 +151,7 @@ class MigrateFleet:
                 static_summary=f"{vm}: {request.source} → {request.target}"[:200],
             )
         except WorkflowAlreadyStartedError:
-            self._failed(vm, "workflow.already_running", "somebody else migrates it already")
+            self.failed(vm, "workflow.already_running", "somebody else migrates it already")
         else:
             run = child.first_execution_run_id or ""
             child.add_done_callback(lambda done: self._closed(vm, run, done))
@@ -142,11 +164,12 @@ class MigrateFleet:
             return
         if self.state.members[vm].standing is not Standing.RUNNING:
             return
-        self._failed(vm, "workflow.gone", "it closed and did not say how it ended")
+        self.failed(vm, "workflow.gone", "it closed and did not say how it ended")
 
-    def _failed(self, vm: str, code: str, message: str) -> None:
+    def failed(self, vm: str, code: str, message: str) -> None:
+        """It came to nothing, and did not say so itself."""
         self.set(failures=self.state.failures + 1)
-        self.member(vm, standing=Standing.FAILED, yes=None, code=code, message=message)
+        self.member(vm, standing=Standing.FAILED, yes=None, code=code, message=message, ended=workflow.now())
 
     @workflow.signal(name=MEMBER_TOLD)
     def member_told(self, told: MemberTold) -> None:
@@ -158,7 +181,9 @@ class MigrateFleet:
         yes = state.yes
         if told.outcome:
             standing = standing_of(told.outcome)
-            self.member(vm, standing=standing, told=told, yes=None, code=told.code, message=told.message)
+            copied = state.copied or (workflow.now() if standing is Standing.DONE else None)
+            self.member(vm, standing=standing, told=told, yes=None, code=told.code, message=told.message,
+                        copied=copied, ended=workflow.now())  # fmt: skip
             if standing is Standing.FAILED:
                 self.set(failures=self.state.failures + 1)
             return
@@ -167,7 +192,9 @@ class MigrateFleet:
             yes = None  # what was approved is no more so, or somebody said no, or it was undone: it takes a new one
         elif yes is not None and told.approved:
             yes = yes.model_copy(update={"heard": True})
-        self.member(vm, told=told, yes=yes)
+        copied = state.copied or (None if told.phase in BEFORE_COPIED else workflow.now())
+        self.member(vm, told=told, yes=yes, copied=copied)
+        tell_of(self.notices, self.now(), vm, state, self.state.members[vm])
 
     def _say_yes(self, vms: tuple[str, ...]) -> None:
         for vm in vms:
@@ -175,7 +202,7 @@ class MigrateFleet:
             assert yes is not None
             said = {"approval_ticket": yes.ticket, "who": yes.who, "note": yes.note}
             self.letters.append(Letter(vm, "approve_cutover", said))
-            self.member(vm, yes=yes.model_copy(update={"sent": True}))
+            self.member(vm, yes=yes.model_copy(update={"sent": True}), approved_by=yes.who)
 
     async def _send_letters(self) -> None:
         letters, self.letters = self.letters, []
@@ -192,7 +219,7 @@ class MigrateFleet:
             else:
                 await handle.signal(letter.signal, letter.said)
         except FailureError:  # nobody is there to get it
-            self._failed(letter.vm, "workflow.gone", "nobody answers for it")
+            self.failed(letter.vm, "workflow.gone", "nobody answers for it")
 
     def _member(self, vm: str) -> Member:
         return self.now().member(vm)
@@ -282,6 +309,11 @@ class MigrateFleet:
     def status(self) -> FleetStatus:
         """Numbers, and who waits for a human."""
         return status_of(self.now(), self.state, over=self._over)
+
+    @workflow.query(name=MEMBERS)
+    def members(self) -> FleetMembers:
+        """A row of each: one question, however many there are."""
+        return members_of(self.now())
 
 
 def _long_enough() -> bool:

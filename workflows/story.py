@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deadlines import CalledBack, Deadlines
     from workflows.finishing import Finishing
     from workflows.going_back import GoingBack
+    from workflows.notifying import MigrationNotices
     from workflows.permitted import Permitted
     from workflows.preparing import Preparing
     from workflows.proving import Proving
@@ -73,6 +74,7 @@ class Story:
         self.report: Report | None = None
         self.record = Recording(self)
         self.fleet = TellingFleet(self)
+        self.notices = MigrationNotices(self)
         self.called_back: CalledBack | None = None
         self.deadlines = Deadlines(self)
         self.going_back = GoingBack(self)
@@ -178,6 +180,7 @@ class Story:
                 *([_FLEET.value_set(request.fleet.removeprefix("fleet/"))] if request.fleet else []),
             ]
         workflow.upsert_search_attributes(attributes)
+        self.notices.look()
         workflow.set_current_details(details_of(status_of(request, state, self.next_pass_at)))
 
     def decide(self, decision: Decision, *, approved: bool | None) -> None:

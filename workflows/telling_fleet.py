@@ -51,22 +51,30 @@ class TellingFleet:
         story = self._story
         fleet = workflow.get_external_workflow_handle(story.request.fleet)
         while True:
-            await workflow.wait_condition(lambda: self._over or self._now() != story.state.fleet_told)
+            await workflow.wait_condition(lambda: self._over or not self._told())
             said = self._now()
-            if said == story.state.fleet_told:
+            if self._told():
                 return
             story.set(fleet_told=said)
             with contextlib.suppress(FailureError):  # it is over, or was ended: the migration goes on without it
                 await fleet.signal(MEMBER_TOLD, said)
 
+    def _told(self) -> bool:
+        """Whether the fleet knows where it is. Numbers grow all the time, and go along when something else changes."""
+        told = self._story.state.fleet_told
+        return told is not None and told.news() == self._now().news()
+
     def _now(self) -> MemberTold:
         story, info = self._story, workflow.info()
         state, report = story.state, story.report
+        message = report.message if report is not None else state.needs_human_message
         return MemberTold(
             workflow=info.workflow_id, run=info.first_execution_run_id, phase=state.phase,
-            needs_human=state.needs_human, message=state.needs_human_message[:300],
+            needs_human=state.needs_human, message=message[:300],
             ticket=state.approval_ticket, approved=state.approved is not None,
             refused=refused(state.decisions),
             outcome=report.outcome if report is not None else "", code=report.error if report is not None else "",
-            bytes_sent=report.bytes_sent if report is not None else 0,
+            bytes_sent=report.bytes_sent if report is not None else sum(each.bytes_sent for each in state.passes),
+            bytes_total=state.bytes_allocated,
+            rate=state.rate, passes=len(state.passes), downtime_s=report.downtime_s if report is not None else None,
         )  # fmt: skip

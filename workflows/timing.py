@@ -33,6 +33,14 @@ PASSES_PER_RUN = 50
 EVENTS_PER_RUN = 4000
 """Of a fleet: far below what Temporal warns of, and each replay stays short."""
 
+GATHER_NOTICES = timedelta(seconds=5)
+"""What comes within it is one message: a wave that is ready at once does not flood a chat."""
+NOTICE = timedelta(seconds=30)
+LAST_NOTICE = timedelta(minutes=1)
+"""So long it is tried, and so long the end of a fleet waits for its last one."""
+WATCH_MEMBERS = timedelta(hours=1)
+"""So often a fleet looks whether its members still run: one that is terminated says nothing."""
+
 
 @dataclass(frozen=True)
 class Timing:

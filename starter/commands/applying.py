@@ -89,7 +89,7 @@ async def _apply(
         say(f"warning: no worker polls {' and '.join(map(repr, queues))}")
     if not wait:
         put({"workflow_id": handle.id, "members": len(request.members)}, output, lambda: handle.id)
-        say(f"its VMs: temporal workflow list --query 'FerryFleet = \"{request.fleet}\"'")
+        say(f"watch it with `ferry status {handle.id} --watch`")
         return 0
     told: list[str] = []
 

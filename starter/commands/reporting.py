@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contracts.errors import ExitCode, FerryError
-from starter.options import Config, OutputAs, Source, Vm
+from contracts.names import FLEET
+from starter.options import Config, OutputAs, Source
 from starter.output import Output, put, say
 
 if TYPE_CHECKING:
@@ -18,21 +19,26 @@ if TYPE_CHECKING:
 
 
 def report(
-    vm: Vm,
+    vm: Annotated[str, typer.Argument(metavar="VM", help="Name of a VM, a full workflow id, or fleet/NAME.")],
     export: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write the whole record into a new file.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Of a fleet: a page that stands alone.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Of a fleet: a row a VM.")] = None,
     source: Source = None,
     output: OutputAs = Output.TABLE,
     config: Config = None,
 ) -> None:
-    """How a migration ended: passes, bytes, proofs, decisions, and the head of its record.
+    """How a migration or a fleet ended: passes, bytes, proofs, decisions, and the head of its record.
 
     \b
     Examples:
       ferry report web01
       ferry report web01 -o json
       ferry report web01 --export web01.record
+      ferry report fleet/spring --html spring.html --csv spring.csv
 
     \b
     The file holds every decision, command, pass and outcome, each entry with the digest of the one before, and the
@@ -50,6 +56,14 @@ def report(
             return seen, []
         return seen, await record_of(client, seen.workflow)
 
+    if vm.startswith(FLEET):
+        if export is not None:
+            raise typer.BadParameter("--export is of one migration; of a fleet there are --html and --csv")
+        from starter.fleet_report.writing import report_fleet
+
+        raise typer.Exit(report_fleet(vm, html=html, csv=csv, output=output, config=config))
+    if html is not None or csv is not None:
+        raise typer.BadParameter("--html and --csv are of a fleet: ferry report fleet/NAME")
     if export is not None and export.exists():
         raise FerryError("request.invalid", f"{export} is there already: name a new file")
     seen, entries = dial(config, work)

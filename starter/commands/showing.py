@@ -1,9 +1,10 @@
 """`ferry status`: one migration, or all of them."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.names import FLEET, Phase
 from starter.options import Config, OutputAs, Source
 from starter.output import Output, put
 
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
 
 def status(
     vm: Annotated[
-        str | None, typer.Argument(metavar="VM", help="Name of the VM or a full workflow id; without it: all.")
+        str | None,
+        typer.Argument(metavar="VM", help="Name of a VM, a full workflow id, or fleet/NAME; without it: all."),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew until it ends.")] = False,
+    fleet: Annotated[str | None, typer.Option("--fleet", help="Of all: only members of this fleet.")] = None,
+    phase: Annotated[Phase | None, typer.Option("--phase", help="Of all: only those in this phase.")] = None,
+    needs_human: Annotated[
+        bool, typer.Option("--needs-human", help="Of all: only those that wait for a yes or for help.")
+    ] = False,
     source: Source = None,
     output: OutputAs = Output.TABLE,
     config: Config = None,
 ) -> None:
-    """Where a migration is, how fast, what it waits for, and what to type next.
+    """Where a migration or a fleet is, how fast, what it waits for, and what to type next.
 
     \b
     Examples:
@@ -31,6 +38,8 @@ def status(
       ferry status web01
       ferry status web01 --watch
       ferry status migrate/vc/web01 -o json
+      ferry status fleet/spring --watch
+      ferry status --fleet spring --needs-human
 
     \b
     Exit codes with a VM: 0 done, 1 failed (or cancelled, or rolled back), 5 waits for a human, 8 running.
@@ -51,7 +60,13 @@ def status(
             return await watched(client, workflow, shown, until_human=False)
 
     if vm is None:
-        return _all(output, config, source)
+        return _all(output, config, source, fleet=fleet, phase=phase, needs_human=needs_human)
+    if fleet is not None or phase is not None or needs_human:
+        raise typer.BadParameter("--fleet, --phase and --needs-human are of the list: leave the VM out")
+    if vm.startswith(FLEET):
+        from starter.commands.fleets import show
+
+        return show(vm, watch=watch, output=output, config=config)
     try:
         seen = dial(config, one)
     except KeyboardInterrupt:
@@ -70,15 +85,16 @@ def _told(seen: "Seen", output: Output) -> int:
     return int(seen.exit_code)
 
 
-def _all(output: Output, config: Config, source: str | None) -> None:
+def _all(output: Output, config: Config, source: str | None, **sieve: Any) -> None:
     from starter.dialling import dial
     from starter.listing import list_migrations
 
     async def work(client: "Client", _: "Settings") -> "list[dict[str, object]]":
-        return [each for each in await list_migrations(client) if source in (None, each["source"])]
+        return [each for each in await list_migrations(client, **sieve) if source in (None, each["source"])]
 
     rows = dial(config, work)
+    sieved = any(sieve.values()) or source is not None
 
     from starter.views.fleet import fleet_view
 
-    put(rows, output, lambda: fleet_view(rows))
+    put(rows, output, lambda: fleet_view(rows, sieved=sieved))

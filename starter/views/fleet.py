@@ -11,10 +11,10 @@ from starter.views.tables import table
 from starter.views.words import ago
 
 
-def fleet_view(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+def fleet_view(rows: Sequence[Mapping[str, Any]], *, sieved: bool = False) -> RenderableType:
     """A table, or a hint where there is none yet."""
     if not rows:
-        return Text("no migrations; start one with `ferry start VM`")
+        return Text("none of them") if sieved else Text("no migrations; start one with `ferry start VM`")
     return table(
         ("VM", "source", "target", "phase", "human?", "begun", "workflow"),
         [

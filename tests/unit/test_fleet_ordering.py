@@ -23,6 +23,7 @@ from contracts.fleet import (
 )
 from contracts.names import Phase
 from fleets.ordering import Fleet
+from fleets.rows import members_of
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 DEFAULTS = {"source": "vc", "target": "pool"}
@@ -157,7 +158,11 @@ def test_what_a_full_fleet_carries_from_run_to_run_fits_into_one_payload() -> No
     state = MemberState(
         standing=Standing.RUNNING, tries=9, code="source.power_off_timeout", message="m" * 300,
         yes=Yes(who="w" * 40, note="n" * MOST_NOTE, ticket="t" * 64, at=NOW),
-        told=told(Phase.AWAITING_APPROVAL, run="r" * 36, needs_human="source.power_off_timeout", message="m" * 300),
+        told=told(Phase.AWAITING_APPROVAL, run="r" * 36, needs_human="source.power_off_timeout", message="m" * 300,
+                  bytes_sent=1 << 44, bytes_total=1 << 44, rate=123456789.123, passes=999, downtime_s=12345.678),
+        began=NOW, copied=NOW, ended=NOW, approved_by="w" * 40,
     )  # fmt: skip
     carried = MigrateFleetInput(**dict(asked), state=FleetState(members=dict.fromkeys(names, state)))
     assert len(carried.model_dump_json()) < 2 << 20
+    rows = members_of(Fleet(carried, carried.state.members if carried.state is not None else {}))
+    assert len(rows.model_dump_json()) < 2 << 20

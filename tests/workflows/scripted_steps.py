@@ -9,11 +9,13 @@ from typing import Any
 from temporalio import activity
 
 from activities.calendar import CalendarActivities
+from activities.living import LivingActivities
 from activities.running import as_application_error
 from contracts.approved_steps import ApprovedStep, StepDone, StepOrder
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Machine, Nic, OwnerMark, Power, SourceDisk
 from contracts.machine_facts import SnapshotFacts
+from contracts.notices import LivingAnswer, LivingOrder, Notice, NoticeAnswer, NoticeOrder
 from contracts.record import AppendRecord, Entry
 from contracts.steps import (
     BaseReport,
@@ -61,6 +63,7 @@ class ScriptedSteps(StepsAfterTheStart):
         self.recorded: list[Entry] = []
         self.orders: list[Any] = []
         self.ordered: dict[str, Any] = {}
+        self.notices: list[Notice] = []
         self.failures: dict[str, deque[FerryError]] = {}
         self.checks: tuple[Check, ...] = ()
         self.power = Power.ON
@@ -94,6 +97,15 @@ class ScriptedSteps(StepsAfterTheStart):
     def fail(self, name: str, code: str, message: str = "on order", times: int = 1) -> None:
         """The next calls of that step fail."""
         self.failures.setdefault(name, deque()).extend([FerryError(code, message)] * times)
+
+    @activity.defn
+    async def notify(self, order: NoticeOrder) -> NoticeAnswer:
+        self.notices.extend(order.notices)
+        return NoticeAnswer(sent=len(order.notices))
+
+    @activity.defn
+    async def members_gone(self, order: LivingOrder) -> LivingAnswer:
+        return await LivingActivities().members_gone(order)
 
     def all(self) -> list[Callable[..., Any]]:
         """The activities to register."""

@@ -1,0 +1,1 @@
+"""A fleet as a report: a page, a spreadsheet, a table."""

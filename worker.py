@@ -164,7 +164,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(RetiringActivities(systems)),
         *_activities_of(TestBootActivities(systems)),
         *_activities_of(MovingActivities(systems)),
-        *_activities_of(PermitActivities()),
+        *_activities_of(PermitActivities(systems.capacity)),
     ]
     common: dict[str, Any] = {
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut

@@ -63,7 +63,7 @@ def resources_of(machine: Machine, target: str, sr: str) -> list[str]:
     """What a first copy and a cutover of it use, as ``[capacity]`` calls it."""
     stores = dict.fromkeys(f"datastore:{machine.source}/{disk.datastore}" for disk in machine.disks if disk.datastore)
     host = [f"host:{machine.source}/{machine.host}"] if machine.host else []
-    return [*host, *stores, f"sr:{target}/{sr}", f"link:{machine.source}/{target}"]
+    return [f"sr:{target}/{sr}", f"link:{machine.source}/{target}", *host, *stores]
 
 
 def map_networks(machine: Machine, wanted: dict[str, str], known: dict[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -1,4 +1,4 @@
-"""Permits: how many migrations may use a host, a datastore, an SR, a link or a site at once, over all fleets."""
+"""Permits: how many migrations may use a host, a datastore, an SR, or a link at once, over all fleets."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from contracts.base import Contract, Request
 
-KINDS = ("host", "datastore", "sr", "link", "site")
+KINDS = ("sr", "link", "host", "datastore")
 MOST_NAMED = 1000
 MOST_PER_ASK = 64
 """Resources that one migration may need: its disks lie on so many datastores at most."""
@@ -21,11 +21,10 @@ class CapacityConfig(Request):
     datastore: int | None = Field(default=None, ge=0, description="of each datastore")
     sr: int | None = Field(default=None, ge=0, description="into each SR")
     link: int | None = Field(default=None, ge=0, description="from each source to each target")
-    site: int | None = Field(default=None, ge=0, description="of each site that a source or a target is in")
     named: dict[str, int] = Field(
         default={},
         max_length=MOST_NAMED,
-        description='of one: "host:vc/esx1", "datastore:vc/ds1", "sr:pool/fast", "link:vc/pool", "site:berlin"',
+        description='of one: "host:vc/esx1", "datastore:vc/ds1", "sr:pool/fast", "link:vc/pool"',
     )
 
     @model_validator(mode="after")
@@ -51,6 +50,7 @@ class Ask(Contract):
     holder: str = Field(description="its workflow id")
     run: str = Field(default="", description="its first run: another attempt of the same migration has another")
     number: int
+    holds: bool = Field(default=False, description="it has them, and says so in case the table was lost")
     fleet: str = Field(default="", description="workflow id of its fleet; empty: it is one of its own")
     what: Literal["copy", "cutover"] = "copy"
     limits: dict[str, int] = Field(description="by resource, as its worker has them now")
@@ -89,9 +89,9 @@ class CapacityState(Contract):
 
 
 class HoldersAsked(Contract):
-    """Whether they live."""
+    """Whether they live: workflow id to the first run that is meant."""
 
-    workflows: tuple[str, ...]
+    workflows: dict[str, str]
 
 
 class HoldersGone(Contract):

@@ -1,8 +1,8 @@
 """Who gets permits next: all that are asked for or none, fair between fleets, and nobody waits for ever. Pure.
 
-The one that waits longest comes first: what it needs and cannot have yet, nobody else gets. All others come by turns,
-that fleet first which holds least; a migration without a fleet is a fleet of its own. Within a fleet, in the order in
-which they asked, but one that waits for one resource keeps nobody from another.
+The one that waits longest comes first: of what it needs and cannot have yet, one is kept for it. All others come by
+turns, that fleet first which holds least; a migration without a fleet is a fleet of its own. Within a fleet, in the
+order in which they asked, but one that waits for one resource keeps nobody from another.
 """
 
 import heapq
@@ -36,11 +36,15 @@ class Permits:
         if held is not None:
             same = held.ask.run == ask.run
             if same and held.ask.number == ask.number and held.ask.limits.keys() == ask.limits.keys():
-                return True
+                return not ask.holds
             if same and held.ask.number > ask.number:
                 return False  # of a wish that is over: it came late
             self._give_back(ask.holder)
         waits = self.waiting.get(ask.holder)
+        if ask.holds:  # it has them from a table that was lost: it works with them, whatever the limits say
+            self.waiting.pop(ask.holder, None)
+            self._seat(ask, now)
+            return False
         if waits is not None and waits.ask.run == ask.run and waits.ask.number > ask.number:
             return False
         if waits is not None:
@@ -57,10 +61,11 @@ class Permits:
         if held is not None and held.ask.run == said.run and held.ask.number <= said.number:
             self._give_back(said.holder)
 
-    def forget(self, holder: str) -> None:
-        """It is gone."""
-        self.waiting.pop(holder, None)
-        if holder in self.holding:
+    def forget(self, holder: str, run: str) -> None:
+        """It is gone; another run of it is not."""
+        if holder in self.waiting and self.waiting[holder].ask.run == run:
+            del self.waiting[holder]
+        if holder in self.holding and self.holding[holder].ask.run == run:
             self._give_back(holder)
 
     def grant(self, now: datetime) -> list[Ask]:
@@ -68,15 +73,13 @@ class Permits:
         given: list[Ask] = []
         kept: set[str] = set()
         for number, ask in enumerate(self._in_turn()):
-            short = [each for each in ask.limits if self._free(each) <= 0 or each in kept]
+            short = [each for each in ask.limits if self._free(each) - (each in kept) <= 0]
             if not short:
                 del self.waiting[ask.holder]
-                self.holding[ask.holder] = Held(ask=ask, since=now)
-                self._used.update(ask.limits.keys())
-                self._by_fleet[_fleet(ask)] += 1
+                self._seat(ask, now)
                 given.append(ask)
-            elif number == 0:
-                kept.update(ask.limits)
+            elif number == 0 and all(self.limits[each] for each in ask.limits):
+                kept.update(ask.limits)  # one of each: what is closed for good closes nothing else
         return given
 
     def status(self) -> CapacityStatus:
@@ -98,12 +101,18 @@ class Permits:
             return f"full: {', '.join(full)}"
         if ask.holder != first and first in self.waiting:
             common = ask.limits.keys() & self.waiting[first].ask.limits.keys()
-            if common:
-                return f"{', '.join(sorted(common))} is kept for {first}, which waits longest"
+            last = sorted(each for each in common if self._free(each) == 1)
+            if last:
+                return f"the last of {', '.join(last)} is kept for {first}, which waits longest"
         return "its turn comes"
 
     def _free(self, resource: str) -> int:
         return self.limits[resource] - self._used[resource]
+
+    def _seat(self, ask: Ask, now: datetime) -> None:
+        self.holding[ask.holder] = Held(ask=ask, since=now)
+        self._used.update(ask.limits.keys())
+        self._by_fleet[_fleet(ask)] += 1
 
     def _give_back(self, holder: str) -> None:
         ask = self.holding.pop(holder).ask

@@ -25,22 +25,28 @@ class Capacity:
         self._granted: list[Ask] = []
         self._changed = True
         self._seen_at = workflow.now()
+        self._looking: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, state: CapacityState) -> None:
         """For ever, in runs of bounded length."""
         while not self._long_enough():
             await self._until_something()
-            if workflow.now() - self._seen_at >= SEE_HOLDERS:
-                await self._see_holders()
+            if workflow.now() - self._seen_at >= SEE_HOLDERS and (self._looking is None or self._looking.done()):
+                self._seen_at = workflow.now()
+                self._looking = asyncio.create_task(self._see_holders())  # who wants something need not wait for it
             self._changed = False
             told, self._granted = [*self._granted, *self._permits.grant(workflow.now())], []
             await asyncio.gather(*(self._tell(ask) for ask in told))
+        if self._looking is not None:
+            await self._looking
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(self._permits.carried(self._runs + 1))
 
     async def _until_something(self) -> None:
         left = self._seen_at + SEE_HOLDERS - workflow.now()
+        if left <= timedelta(0):  # a look is under way, and takes its time
+            left = SEE_HOLDERS
         busy = bool(self._permits.holding or self._permits.waiting)
         try:
             await workflow.wait_condition(
@@ -58,13 +64,13 @@ class Capacity:
         try:
             await handle.signal(PERMITS_GRANTED, Granted(run=ask.run, number=ask.number))
         except FailureError:
-            self._permits.forget(ask.holder)
+            self._permits.forget(ask.holder, ask.run)
             self._changed = True
 
     async def _see_holders(self) -> None:
         """One that was terminated tells nobody."""
-        self._seen_at = workflow.now()
-        known = (*self._permits.holding, *self._permits.waiting)
+        everybody = (*self._permits.holding.values(), *self._permits.waiting.values())
+        known = {held.ask.holder: held.ask.run for held in everybody}
         if not known:
             return
         try:
@@ -72,7 +78,8 @@ class Capacity:
         except ActivityError:
             return  # another time
         for holder in gone.workflows:
-            self._permits.forget(holder)
+            self._permits.forget(holder, known[holder])
+            self._changed = True
 
     def _long_enough(self) -> bool:
         info = workflow.info()

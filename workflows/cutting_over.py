@@ -98,7 +98,7 @@ class CuttingOver:
     async def _permitted(self) -> bool:
         """Permits are taken while the source runs; where that took long, what was written meanwhile is copied first."""
         story, began = self._story, workflow.now()
-        if not story.preflight.limits:
+        if not story.permits.limited:
             return True
         ready = story.syncing.awaiting.ready
         if not await story.permits.take("cutover", lambda: not ready()):

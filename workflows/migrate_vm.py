@@ -148,9 +148,9 @@ class MigrateVm:
         self._check(Message.TEST_BOOT, said)
 
     @workflow.signal(name=PERMITS_GRANTED)
-    def permits_granted(self, said: Granted) -> None:
+    async def permits_granted(self, said: Granted) -> None:
         """The table of permits says that it has them."""
-        self.story.permits.granted(said)
+        await self.story.permits.granted(said)
 
     # -- signal twins: one handler over a table; what cannot be refused is recorded
 

@@ -15,8 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.capacity import Ask, Granted, Release
     from contracts.migration import PermitState
     from contracts.names import CAPACITY_ID, RELEASED
+    from workflows import timing
     from workflows.stepping import StepFailed, heard, order
-    from workflows.timing import ASK_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,16 +29,24 @@ class Permitted:
 
     def __init__(self, story: "Story") -> None:
         self._story = story
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether it needs any."""
+        return bool(self._story.preflight.limits) and workflow.patched("permits")
 
     @property
     def held(self) -> bool:
         """Whether it has all that it asked for, or nothing is limited."""
-        return not self._story.preflight.limits or self._story.state.permits.granted
+        return self._story.state.permits.granted or not self.limited
 
-    def granted(self, said: Granted) -> None:
-        """The table says so; of an older wish it is heard no more."""
-        now = self._story.state.permits
-        if now.asked and (said.run, said.number) == (workflow.info().first_execution_run_id, now.number):
+    async def granted(self, said: Granted) -> None:
+        """The table says so; what was wanted no more goes back."""
+        now, run = self._story.state.permits, workflow.info().first_execution_run_id
+        if not now.asked or (said.run, said.number) != (run, now.number):
+            await self._release(said.run, said.number)
+        elif not now.granted:
             self._story.set(permits=now.model_copy(update={"granted": True}))
 
     async def take(self, what: Literal["copy", "cutover"], unless: "Callable[[], bool]" = lambda: False) -> bool:
@@ -57,7 +65,8 @@ class Permitted:
         if self.held:
             return True
         if not story.state.permits.asked:
-            number = story.state.permits.number + 1
+            # Later than any before it, also where the workflow was reset.
+            number = max(story.state.permits.number + 1, int(workflow.now().timestamp() * 1000))
             story.set(permits=PermitState(number=number, asked=True))
         needed = ", ".join(story.preflight.limits)
         story.set(held=f"waits for permits: {needed}")
@@ -68,10 +77,10 @@ class Permitted:
                 with contextlib.suppress(TimeoutError):
                     await workflow.wait_condition(
                         lambda: self.held or story.must_stop or unless(),
-                        timeout=ASK_AGAIN, timeout_summary="until the permits are asked for again",
+                        timeout=timing.ASK_AGAIN, timeout_summary="until the permits are asked for again",
                     )  # fmt: skip
             story.stop_if_asked()
-        except BaseException:
+        except (Exception, asyncio.CancelledError):
             await self.give_back()
             raise
         finally:
@@ -79,13 +88,20 @@ class Permitted:
         if not self.held:
             await self.give_back()
             return False
+        self._keeping = asyncio.create_task(self._keep(what))
         return True
 
-    async def _ask(self, what: Literal["copy", "cutover"]) -> None:
+    async def _keep(self, what: Literal["copy", "cutover"]) -> None:
+        """Said now and then, for a copy takes days: a table that was lost and made anew knows of it again."""
+        while True:
+            await workflow.sleep(timing.SAY_AGAIN)
+            await self._ask(what, holds=True)
+
+    async def _ask(self, what: Literal["copy", "cutover"], *, holds: bool = False) -> None:
         story, info = self._story, workflow.info()
         ask = Ask(
             holder=info.workflow_id, run=info.first_execution_run_id, number=story.state.permits.number,
-            fleet=story.request.fleet, what=what, limits=story.preflight.limits,
+            fleet=story.request.fleet, what=what, holds=holds, limits=story.preflight.limits,
         )  # fmt: skip
         with contextlib.suppress(StepFailed):  # asked again later
             await heard(order("ask_for_permits", ask, type(None), summary=f"permits for its {what}"))
@@ -94,11 +110,17 @@ class Permitted:
         """All of them, or the wish for them; also when the workflow is cancelled meanwhile."""
         story = self._story
         now = story.state.permits
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
         if not now.asked:
             return
         story.set(permits=PermitState(number=now.number))
+        await self._release(workflow.info().first_execution_run_id, now.number)
+
+    async def _release(self, run: str, number: int) -> None:
         table, info = workflow.get_external_workflow_handle(CAPACITY_ID), workflow.info()
-        said = Release(holder=info.workflow_id, run=info.first_execution_run_id, number=now.number)
+        said = Release(holder=info.workflow_id, run=run, number=number)
         telling = asyncio.ensure_future(table.signal(RELEASED, said))
         with contextlib.suppress(FailureError):  # there is no table any more
             await asyncio.shield(telling)

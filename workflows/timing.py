@@ -60,6 +60,8 @@ _BYTES = Timing(timedelta(days=30), TRANSFER_QUEUE)
 
 ASK_AGAIN = timedelta(minutes=5)
 """A migration that waits for permits says so again: the table may have been lost, and every answer too."""
+SAY_AGAIN = timedelta(hours=1)
+"""One that holds permits says so that often."""
 SEE_HOLDERS = timedelta(minutes=10)
 """So often it is looked whether those live that hold permits or wait for some."""
 

@@ -38,7 +38,7 @@ def test_all_that_is_asked_for_or_none() -> None:
     assert given_to(permits) == ["b"]
 
 
-def test_what_the_longest_waiting_needs_nobody_else_gets() -> None:
+def test_of_what_the_longest_waiting_needs_one_is_kept_for_it_and_no_more() -> None:
     permits = table(ask("x", "host"), ask("wide", "host", "sr"), ask("small", "sr"), ask("other", "ds"))
     assert given_to(permits) == ["x", "small", "other"], "x came first; the wide one is not the first that waits"
     permits.ask(ask("small2", "sr"), NOW)
@@ -46,6 +46,30 @@ def test_what_the_longest_waiting_needs_nobody_else_gets() -> None:
     assert given_to(permits) == [], "the SR is kept for the wide one"
     permits.release(Release(holder="x", number=1))
     assert given_to(permits) == ["wide"]
+
+    link = [Ask(holder=f"l{each}", number=1, limits={"link": 10, f"esx{each}": 1}) for each in range(9)]
+    busy = table(ask("x", "esx"), Ask(holder="head", number=1, limits={"link": 10, "esx": 1}), *link)
+    assert given_to(busy) == ["x", *(each.holder for each in link)], "nine go beside it"
+    busy.ask(Ask(holder="l9", number=1, limits={"link": 10}), NOW)
+    assert given_to(busy) == []
+    assert busy.status().waiting[1].why == "the last of link is kept for head, which waits longest"
+
+
+def test_what_is_closed_for_good_closes_nothing_else() -> None:
+    drained = table(Ask(holder="head", number=1, limits={"link": 1, "esx1": 0}), ask("a", "link"))
+    assert given_to(drained) == ["a"]
+
+
+def test_one_that_holds_is_seated_in_a_new_table_whatever_its_limits() -> None:
+    permits = table(ask("a", "sr"))
+    permits.grant(NOW)
+    permits.ask(ask("b", "sr").model_copy(update={"holds": True}), NOW)
+    permits.ask(ask("c", "sr"), NOW)
+    assert permits.status().resources["sr"].held == 2
+    permits.release(Release(holder="a", number=1))
+    assert given_to(permits) == []
+    permits.release(Release(holder="b", number=1))
+    assert given_to(permits) == ["c"]
 
 
 def test_a_fleet_of_a_thousand_does_not_keep_out_a_single_one() -> None:
@@ -113,7 +137,7 @@ def test_never_over_a_limit_and_at_last_everybody_is_served(events: list[tuple[s
         elif what == "release":
             permits.release(Release(holder=holder, number=number))
         elif what == "forget":
-            permits.forget(holder)
+            permits.forget(holder, "")
         else:
             permits = Permits(CapacityState.model_validate_json(permits.carried(1).model_dump_json()))
         permits.grant(NOW)
@@ -133,5 +157,5 @@ def test_limits_are_of_a_kind_and_of_some_by_name() -> None:
     config = CapacityConfig.model_validate({"sr": 4, "named": {"sr:pool/slow": 1, "host:vc/esx1": 2}})
     wanted = ["sr:pool/slow", "sr:pool/fast", "host:vc/esx1", "host:vc/esx2"]
     assert config.limits_of(wanted) == {"sr:pool/slow": 1, "sr:pool/fast": 4, "host:vc/esx1": 2}
-    with pytest.raises(ValidationError, match="a kind of host"):
+    with pytest.raises(ValidationError, match="a kind of sr"):
         CapacityConfig.model_validate({"named": {"rack:1": 2}})

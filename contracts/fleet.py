@@ -97,19 +97,22 @@ class MigrateFleetRequest(Request):
 
 def check_members(members: Iterable[Member], waves: Iterable[str], defaults: dict[str, Any]) -> None:
     """Raises ValueError: too many, a VM twice, a wave or a VM that is not there, a circle, a request that is none."""
-    members, waves = tuple(members), set(waves)
+    members, waves = tuple(members), tuple(waves)
     if len(members) > MOST_MEMBERS:
         raise ValueError(f"{len(members)} members, and at most {MOST_MEMBERS} may be: make several fleets")
     if doubled := _doubled(member.vm for member in members):
         raise ValueError(f"{doubled} is in it twice")
     if ours := _OURS & set(defaults):
         raise ValueError(f"defaults: {', '.join(sorted(ours))}: the fleet says that, by its waves")
-    there = {member.vm for member in members}
+    place = {wave: number for number, wave in enumerate(waves)}
+    there = {member.vm: place.get(member.wave, 0) for member in members}
     for member in members:
         if member.wave and member.wave not in waves:
             raise ValueError(f"{member.vm}: there is no wave {member.wave!r}")
         if missing := [name for name in member.after if name not in there]:
             raise ValueError(f"{member.vm} comes after {missing[0]}, which is not in the fleet")
+        if late := [name for name in member.after if there[name] > there[member.vm]]:
+            raise ValueError(f"{member.vm} comes after {late[0]}, which is in a later wave: both would wait for ever")
         if ours := _OURS & set(member.request):
             raise ValueError(f"{member.vm}: {', '.join(sorted(ours))}: the fleet says that, by its waves")
         try:

@@ -20,6 +20,7 @@ from starter.commands import (
     inventorying,
     lab,
     moving,
+    permitting,
     planning,
     rehearsing,
     reporting,
@@ -90,6 +91,7 @@ app.command("rehearse", short_help="Play a plan through on paper: its calendar."
 app.command("apply", short_help="Begin the migrations of a plan, if it is still true.")(applying.apply)
 app.add_typer(fleets.app, name="fleet", short_help="See and steer a fleet as one.")
 app.command("start", short_help="Start the migration of a VM.")(starting.start)
+app.command("capacity", short_help="Who holds which permits, and who waits for what.")(permitting.capacity)
 app.command("status", short_help="Where a migration is, or all of them.")(showing.status)
 app.command("approve", short_help="Say yes to the cutover.")(approving.approve)
 app.command("reject", short_help="Say no, or take a yes back.")(answering.reject)

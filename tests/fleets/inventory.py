@@ -26,6 +26,7 @@ class Installation:
         stubborn: whose guest does not shut down: a person calls it off.
         waves: VMs of each.
         after: VM to the one that it comes after.
+        limits: permits, by resource as ``[capacity]`` calls it.
         opens: of the window of the third wave.
     """
 
@@ -35,10 +36,21 @@ class Installation:
     stubborn: str
     waves: dict[str, list[str]]
     after: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     opens: datetime = datetime.min
 
+    def users(self, resource: str) -> list[str]:
+        """Those that come through and need a permit of it."""
+        kind, _, name = resource.partition(":")
+        if kind == "sr":
+            return [each["vm"] for each in self.request["members"]
+                    if each["vm"] in self.good and each["request"]["sr"] == name.partition("/")[2]]  # fmt: skip
+        return [vm for vm in self.good if HOSTS[int(vm.removeprefix("vm")) % len(HOSTS)] == name.partition("/")[2]]
 
-def write(folder: Path, count: int, *, at_once: int, window_in: timedelta, seed: int = 7) -> Installation:
+
+def write(
+    folder: Path, count: int, *, at_once: int, window_in: timedelta, delta_interval: str, seed: int = 7
+) -> Installation:
     """Images, inventory.yaml; the request for them."""
     chance = random.Random(seed)
     for number in range(IMAGES):
@@ -55,7 +67,7 @@ def write(folder: Path, count: int, *, at_once: int, window_in: timedelta, seed:
     request = {
         "fleet": f"lab{count}",
         "defaults": {
-            "source": "vsphere", "target": "lab", "delta_interval": "20s", "segment_bytes": 16 * MIB,
+            "source": "vsphere", "target": "lab", "delta_interval": delta_interval, "segment_bytes": 16 * MIB,
             "downtime_budget": "5m", "max_passes": 4, "power_off_patience": "4s",
         },
         "waves": [
@@ -73,7 +85,8 @@ def write(folder: Path, count: int, *, at_once: int, window_in: timedelta, seed:
         "failure_budget": 2,
     }  # fmt: skip
     good = [vm for vm in names if vm not in (bad, stubborn)]
-    return Installation(request, good, bad, stubborn, waves, after, opens)
+    limits = {"sr:lab/sr1": max(1, at_once // 4), "host:vsphere/esx1": max(1, at_once // 3)}
+    return Installation(request, good, bad, stubborn, waves, after, limits, opens)
 
 
 def _image(file: Path, chance: random.Random) -> None:

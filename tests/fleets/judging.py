@@ -95,21 +95,30 @@ def _limits(
     running: Programs, made: Installation, sources: Any, target: dict[str, list[tuple[float, str]]], played: Played
 ) -> list[str]:
     """As the simulators count: machines between their power-off and their start."""
-    changes = [(_off_at(sources[vm]), 1) for vm in made.good] + [(_on_at(target[vm]), -1) for vm in made.good]
-    off = most_off = 0
-    for _, change in sorted(changes):
-        off += change
-        most_off = max(most_off, off)
+    most_off = _most_off(made.good, sources, target)
     most = made.request["at_once"]
     wrong = [] if most_off <= most else [f"{most_off} were off at once, and {most} may be"]
     if max(played.most_copying, played.most_cutting) > most:
         wrong.append(f"it told of {played.most_copying} that are copied, {played.most_cutting} that are cut over")
+    for resource, limit in made.limits.items():
+        users = made.users(resource)
+        if (count := _most_off(users, sources, target)) > limit:
+            wrong.append(f"{count} of {resource} were off at once, and {limit} may be")
     stats = running.xapi("stats")
     if set(stats["most_written_at_once"]) != set(SRS):
         wrong.append(f"written were {stats['most_written_at_once']}")
     if any(count != 1 for count in stats["most_writers_at_once"].values()):
         wrong.append("a VDI had more than one writer")
     return wrong
+
+
+def _most_off(vms: list[str], sources: Any, target: dict[str, list[tuple[float, str]]]) -> int:
+    changes = [(_off_at(sources[vm]), 1) for vm in vms] + [(_on_at(target[vm]), -1) for vm in vms]
+    off = most = 0
+    for _, change in sorted(changes):
+        off += change
+        most = max(most, off)
+    return most
 
 
 def _nothing_left(running: Programs, played: Played) -> list[str]:

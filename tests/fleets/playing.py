@@ -121,6 +121,7 @@ def play(folder: Path, running: Programs, server: DevServer, made: Installation,
     running.lab(folder / "inventory.yaml", speed=SPEED)
     addresses = ", ".join(f'"{host}" = "127.0.0.2"' for host in HOSTS)  # in this lab one door serves all of them
     config = running.config.read_text().replace('kind = "vsphere"\n', f'kind = "vsphere"\nhosts = {{ {addresses} }}\n')
-    running.config.write_text(config)
+    limits = "".join(f'"{name}" = {limit}\n' for name, limit in made.limits.items())
+    running.config.write_text(f"{config}\n[capacity.named]\n{limits}")
     running.worker()
     return asyncio.run(Playing(running, server, made, seconds).play())

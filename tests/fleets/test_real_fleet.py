@@ -1,6 +1,7 @@
 """Real small machines in waves: dependencies, limits, a window, two that do not come through, a killed worker, a killed
 server; judged by the lab."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from tests.fleets.judging import judge
 from tests.fleets.playing import Played, play
 
 
-def moved(folder: Path, count: int, *, at_once: int, window_in: timedelta, seconds: float) -> Played:
+def moved(
+    folder: Path, count: int, *, at_once: int, window_in: timedelta, seconds: float, delta_interval: str = "20s"
+) -> Played:
     """The fleet as it was played; raises AssertionError with all that is wrong."""
-    made = write(folder, count, at_once=at_once, window_in=window_in)
+    made = write(folder, count, at_once=at_once, window_in=window_in, delta_interval=delta_interval)
     with DevServer(folder / "temporal") as server, programs(folder, server.address) as running:
         played = play(folder, running, server, made, seconds)
         assert judge(running, made, played) == []
@@ -30,4 +33,15 @@ def test_twenty_machines_in_four_waves(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_two_hundred_machines_in_four_waves(tmp_path: Path) -> None:
-    moved(tmp_path, 200, at_once=10, window_in=timedelta(minutes=5), seconds=3000)
+    played = moved(tmp_path, 200, at_once=12, window_in=timedelta(minutes=5), seconds=3000, delta_interval="10m")
+    runs = [run for each in played.histories.values() for run in each]
+    fleet = played.histories["fleet/lab200"]
+    members = [run for name, each in played.histories.items() if name.startswith("migrate/") for run in each]
+    told = {
+        "machines": 200, "seconds": round(played.seconds), "most_events_of_a_run": max(events for events, _ in runs),
+        "most_bytes_of_a_run": max(size for _, size in runs), "runs_of_the_fleet": len(fleet),
+        "events_a_machine": round(sum(events for events, _ in members) / 200),
+        "bytes_a_machine": round(sum(size for _, size in members) / 200),
+        "fleet_events_a_machine": round(sum(events for events, _ in fleet) / 200),
+    }  # fmt: skip
+    print(json.dumps(told))

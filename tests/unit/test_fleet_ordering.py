@@ -141,6 +141,13 @@ def test_a_circle_is_found_where_there_is_one(after: dict[str, tuple[str, ...]])
     [
         ({"members": [{"vm": "a"}, {"vm": "a"}]}, "a is in it twice"),
         ({"members": [{"vm": "a", "wave": "9"}]}, "there is no wave '9'"),
+        (
+            {
+                "waves": [{"name": "1"}, {"name": "2"}],
+                "members": [{"vm": "a", "after": ["b"]}, {"vm": "b", "wave": "2"}],
+            },
+            "which is in a later wave",
+        ),
         ({"members": [{"vm": "a", "request": {"approval": "auto"}}]}, "the fleet says that"),
         ({"defaults": {"source": "vc"}}, "target: Field required"),
         ({"members": [{"vm": "a" * 900, "request": {"sr": "s" * 600_000}}]}, "make several fleets"),

@@ -19,7 +19,8 @@ from starter.main import run
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     *("demo", "doctor", "inventory", "assess", "start", "status", "approve", "reject", "pause", "resume"),
-    *("plan", "rehearse", "apply", "capacity", "sync-now", "retry", "cancel", "rollback", "explain", "templates", "lab"),
+    *("plan", "rehearse", "apply", "capacity", "sync-now", "retry", "cancel", "rollback"),
+    *("explain", "templates", "lab"),
 )
 
 

@@ -66,7 +66,7 @@ def check(file: BinaryIO) -> Checked:
     header = _next(lines, "header")
     last: Said | None = None
     decisions = sent = 0
-    number, kind, value = _first(lines)
+    number, kind, value = _first(lines, 1)
     while kind == "entry":
         _check_entry(number, value, last)
         if last is None and _header(value) != {"header": header}:

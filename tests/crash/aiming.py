@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from workflows.timing import TIMINGS
 
 OF_NO_MIGRATION = {"inspect", "find_machines", "assess_machines", "find_snapshot", "read_record", "find_leftovers",
-                   "remove_leftover"}  # fmt: skip
+                   "remove_leftover", "see_holders"}  # fmt: skip
 ONLY_WHEN_ASKED_FOR = {"prove_by_checksum", "next_window", "take_approved_step", "source_goes_off", "undiverge_target",
                        "make_test", "start_test", "drop_test", "reboot_target", "move_disks", "see_source_off",
-                       "retire_source", "remove_source"}  # fmt: skip
+                       "retire_source", "remove_source", "ask_for_permits"}  # fmt: skip
 """Of requests that ask for more than this campaign's, and of mishaps that it does not play: tests/chaos kills workers
 in them."""
 ACTIVITIES = tuple(sorted(set(TIMINGS) - OF_NO_MIGRATION - ONLY_WHEN_ASKED_FOR))

@@ -16,8 +16,9 @@ import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.approved_steps import ApprovedStepActivities
 from activities.assessment import AssessmentActivities
@@ -43,7 +44,7 @@ from activities.verification import VerificationActivities
 from contracts.config import Config, StoreConfig, config_path, load_config
 from contracts.error_catalogue import entry
 from contracts.errors import ExitCode, FerryError
-from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
+from contracts.names import DEPLOYMENT, QUEUE, TRANSFER_QUEUE, Attribute
 from disks.folder_store import FolderStore
 from disks.store import Store
 from platforms.vsphere.source import VsphereSource
@@ -144,7 +145,21 @@ _WORKFLOWS = [
 ]
 
 
-def workers(client: Client, systems: Systems) -> list[Worker]:
+def deployment(build_id: str) -> WorkerDeploymentConfig | None:
+    """Under which version a worker works; None: as one of no version.
+
+    A migration stays with the code that it began with (server 1.29 keeps it there in its next run, too); fleets and
+    the table of permits, which go on for months, move to the current one (their code is guarded by patches).
+    """
+    if not build_id:
+        return None
+    version = WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id)
+    return WorkerDeploymentConfig(
+        version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
+    )
+
+
+def workers(client: Client, systems: Systems, build_id: str = "") -> list[Worker]:
     """One for workflows and light activities, one for the bytes."""
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
     light: Sequence[Callable[..., Any]] = [
@@ -167,6 +182,7 @@ def workers(client: Client, systems: Systems) -> list[Worker]:
         *_activities_of(PermitActivities(systems.capacity)),
     ]
     common: dict[str, Any] = {
+        "deployment_config": deployment(build_id),
         "graceful_shutdown_timeout": timedelta(0),  # cancel at once: they cut, and wait for their cut
         "max_heartbeat_throttle_interval": timedelta(seconds=1),  # SAFETY 3
         "default_heartbeat_throttle_interval": timedelta(seconds=1),
@@ -203,10 +219,10 @@ async def serve(config: Config) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     log.info(
         "worker polls", queues=[QUEUE, TRANSFER_QUEUE], store=systems.store.id, namespace=client.namespace,
-        payload_keys=list(codec.key_ids),
+        payload_keys=list(codec.key_ids), build_id=config.worker.build_id,
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as running:
-        for each in workers(client, systems):
+        for each in workers(client, systems, config.worker.build_id):
             await running.enter_async_context(each)
         print("ready", flush=True)
         await stop.wait()

@@ -74,6 +74,12 @@ class WorkerConfig(Request):
     """What one worker allows itself."""
 
     bandwidth: Bandwidth = Field(default="", description="of all its copies together")
+    build_id: str = Field(
+        default="",
+        max_length=63,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="of the code that it runs: Worker Versioning, so that two builds may work side by side",
+    )
 
 
 class S3Config(Request):

@@ -8,6 +8,8 @@ TRANSFER_QUEUE = "ferry-transfer"
 """Activities that move bytes."""
 
 MIGRATE_VM = "MigrateVm"
+DEPLOYMENT = "ferry"
+"""What Temporal calls all our workers together, where they tell their build."""
 MIGRATE_FLEET = "MigrateFleet"
 """Many of them, in waves."""
 VERIFY_VM = "VerifyVm"

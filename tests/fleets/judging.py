@@ -98,7 +98,8 @@ def _limits(
     most_off = _most_off(made.good, sources, target)
     most = made.request["at_once"]
     wrong = [] if most_off <= most else [f"{most_off} were off at once, and {most} may be"]
-    if max(played.most_copying, played.most_cutting) > most:
+    # One that was parked counts again while it is called off, and its turn is another's by then.
+    if played.most_copying > most or played.most_cutting > most + 1:
         wrong.append(f"it told of {played.most_copying} that are copied, {played.most_cutting} that are cut over")
     for resource, limit in made.limits.items():
         users = made.users(resource)

@@ -62,6 +62,7 @@ from workflows.move_disk import MoveDisk
 from workflows.read_record import ReadRecordWorkflow
 from workflows.retire_vm import RetireVm
 from workflows.verify_vm import VerifyVm
+from workflows.versioned import VersionedCapacity, VersionedFleet
 
 GRACE = timedelta(seconds=5)
 """After SIGTERM: activities cut their segment and hand over within it."""
@@ -159,6 +160,11 @@ def deployment(build_id: str) -> WorkerDeploymentConfig | None:
     )
 
 
+def _workflows(build_id: str) -> list[type]:
+    versioned: dict[type, type] = {MigrateFleet: VersionedFleet, Capacity: VersionedCapacity}
+    return [versioned.get(each, each) if build_id else each for each in _WORKFLOWS]
+
+
 def workers(client: Client, systems: Systems, build_id: str = "") -> list[Worker]:
     """One for workflows and light activities, one for the bytes."""
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
@@ -189,7 +195,7 @@ def workers(client: Client, systems: Systems, build_id: str = "") -> list[Worker
     }
     return [
         Worker(
-            client, task_queue=QUEUE, workflows=_WORKFLOWS, activities=light,
+            client, task_queue=QUEUE, workflows=_workflows(build_id), activities=light,
             max_concurrent_activities=100, **common,
         ),
         Worker(

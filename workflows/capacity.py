@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
@@ -16,9 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.timing import EVENTS_PER_RUN, SEE_HOLDERS
 
 
-@workflow.defn(
-    name=CAPACITY, failure_exception_types=[ValidationError], versioning_behavior=VersioningBehavior.AUTO_UPGRADE
-)
+@workflow.defn(name=CAPACITY, failure_exception_types=[ValidationError])
 class Capacity:
     """Hears who wants permits and who needs them no more, and tells those that get some."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.common import VersioningBehavior, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
@@ -41,9 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.watching_members import tell_of, watch_members
 
 
-@workflow.defn(
-    name=MIGRATE_FLEET, failure_exception_types=[ValidationError], versioning_behavior=VersioningBehavior.AUTO_UPGRADE
-)
+@workflow.defn(name=MIGRATE_FLEET, failure_exception_types=[ValidationError])
 class MigrateFleet:
     """Begins members, says yes to them on behalf of people, and hears what becomes of them."""
 

@@ -14,14 +14,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from contracts.names import DEPLOYMENT, QUEUE, TRANSFER_QUEUE, Phase
+from contracts.names import DEPLOYMENT, MIGRATE_FLEET, QUEUE, TRANSFER_QUEUE, Phase
 from starter.temporal_server import DevServer
 from tests.support import register_search_attributes
 from tests.workflows.one_workflow import Migration
 from tests.workflows.scripted_steps import ScriptedSteps
 from worker import deployment
-from workflows.migrate_fleet import MigrateFleet
 from workflows.migrate_vm import MigrateVm
+from workflows.versioned import VersionedFleet
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ class Build(Migration):
             "activities": self.steps.all(), "deployment_config": deployment(self.build_id),
             "max_heartbeat_throttle_interval": timedelta(seconds=0.2),
         }  # fmt: skip
-        for queue, workflows in ((QUEUE, [MigrateVm, MigrateFleet]), (TRANSFER_QUEUE, [])):
+        for queue, workflows in ((QUEUE, [MigrateVm, VersionedFleet]), (TRANSFER_QUEUE, [])):
             await self._workers.enter_async_context(
                 Worker(self.client, task_queue=queue, workflows=workflows, **common)
             )
@@ -94,4 +94,30 @@ async def test_a_migration_stays_with_its_build_and_a_new_one_gets_the_new_build
     assert len(new.steps.said) == before
     await new.approve()
     assert (await new.report()).outcome == "done"
+    await asyncio.gather(old.end(), new.end())
+
+
+@pytest.mark.timeout(300)
+async def test_a_fleet_moves_to_the_new_build_and_so_do_the_members_that_it_begins(client: Client) -> None:
+    old, new = await Build(client, "1.0").begin(), Build(client, "1.1")
+    await old.make_current()
+    said = {
+        "fleet": "f", "defaults": {"source": "vc", "target": "pool", "delta_interval": "1h"}, "at_once": 1,
+        "waves": [{"name": "1", "approval": "auto"}, {"name": "2"}],
+        "members": [{"vm": "a"}, {"vm": "b", "wave": "2"}],
+    }  # fmt: skip
+    old.steps.hold_copies = True
+    fleet = await client.start_workflow(MIGRATE_FLEET, said, id="fleet/f", task_queue=QUEUE)
+    while "freeze" not in old.steps.said:
+        await asyncio.sleep(0.1)
+    await new.begin()
+    await new.make_current()
+
+    old.steps.hold_copies = False
+
+    while "make_shell" not in new.steps.said:
+        await asyncio.sleep(0.1)
+    status = await fleet.query("status")
+    assert status["standing"] == {"running": 1, "done": 1} or status["standing"] == {"running": 2}
+    assert old.steps.said.count("make_shell") == 1
     await asyncio.gather(old.end(), new.end())

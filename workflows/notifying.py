@@ -51,7 +51,7 @@ class Notices:
             self._wanted = False
             self._pending.clear()
         while self._pending and self._wanted:
-            await workflow.sleep(timing.GATHER_NOTICES)
+            await workflow.sleep(timing.GATHER_NOTICES, summary="what comes together is told together")
             pending, self._pending = self._pending, {}
             said = NoticeOrder(notices=tuple(self._notice(*key, vms) for key, vms in pending.items()))
             try:

@@ -94,7 +94,7 @@ class Permitted:
     async def _keep(self, what: Literal["copy", "cutover"]) -> None:
         """Said now and then, for a copy takes days: a table that was lost and made anew knows of it again."""
         while True:
-            await workflow.sleep(timing.SAY_AGAIN)
+            await workflow.sleep(timing.SAY_AGAIN, summary="until it says again that it holds permits")
             await self._ask(what, holds=True)
 
     async def _ask(self, what: Literal["copy", "cutover"], *, holds: bool = False) -> None:

@@ -40,7 +40,7 @@ async def watch_members(fleet: "MigrateFleet") -> None:
     if not workflow.patched("watch-members"):
         return
     while True:
-        await workflow.sleep(timing.WATCH_MEMBERS)
+        await workflow.sleep(timing.WATCH_MEMBERS, summary="until it is looked whether all live")
         long_ago = workflow.now() - timing.WATCH_MEMBERS / 2
         asked = {
             fleet.request.workflow_of(member): (member.vm, state.tries)

@@ -30,6 +30,7 @@ class Programs:
         self.folder, self.state = folder, folder / "lab"
         self.environment = {
             **os.environ, "TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace, "NO_COLOR": "1",
+            "COLUMNS": "160",
         }  # fmt: skip
         self._running: list[subprocess.Popen[Any]] = []
         self.worker_now: subprocess.Popen[bytes]

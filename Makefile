@@ -67,5 +67,5 @@ mutants: env temporal ## one break per safety rule, each of which its test must 
 footprint: env temporal ## memory, events and seconds of a 1.9 TiB disk, as JSON
 	@$(PY) -m tests.benchmarks.footprint $(ARGS)
 
-bench: env ## every transport beside a person's tools (10 min); ARGS="-o json", "--path nfs", "--results FILE"
+bench: env temporal ## every transport beside a person's tools, and what a fleet costs; ARGS="-o json", "--path nfs", "--path fleet", "--results FILE"
 	@$(PY) -m tests.benchmarks.datapath $(ARGS)

@@ -14,7 +14,7 @@ import logging
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from workflows.migrate_fleet import MigrateFleet
 from workflows.migrate_vm import MigrateVm
 
 AT_ONCE = 100
+SIZES = (10, 100, 1000)
 PATIENCE = 1800.0
 
 
@@ -109,7 +110,8 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def _bench(sizes: list[int]) -> list[dict[str, Any]]:
+async def bench(sizes: Sequence[int]) -> list[dict[str, Any]]:
+    """A row for each size."""
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="ferry-bench-") as folder, DevServer(Path(folder) / "temporal") as server:
         client = await Client.connect(server.address, data_converter=pydantic_data_converter)
@@ -125,14 +127,15 @@ def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
-    parser.add_argument("--sizes", default="10,100,1000")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     asked = parser.parse_args()
-    rows = asyncio.run(_bench([int(size) for size in asked.sizes.split(",")]))
-    if asked.output == "json":
-        print(json.dumps(rows, indent=1))
-        return
-    for key in rows[0]:
-        print(f"{key:24}" + "".join(f"{row[key]:>12}" for row in rows))
+    rows = asyncio.run(bench([int(size) for size in asked.sizes.split(",")]))
+    print(json.dumps(rows, indent=1) if asked.output == "json" else table(rows))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A column for each size."""
+    return "\n".join(f"{key:24}" + "".join(f"{row[key]:>12}" for row in rows) for key in (rows[0] if rows else ()))
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ def plan(*members, found=None, **more):
     return Plan.model_validate({**said, "members": [{"vm": each} for each in members], "seen": found})
 
 
-def proposed(*rows, waves=Waves(), **more):  # noqa: B008
-    made = propose(rows, waves, **more)
+def proposed(*rows, waves=None, **more):
+    made = propose(rows, waves or Waves(), **more)
     return made.waves, [(said["vm"], said["wave"]) for said, _ in made.members]
 
 

@@ -116,11 +116,11 @@ class TimedSteps(ScriptedSteps):
 
 def request() -> dict[str, Any]:
     """Three waves, one of them with a window, one that comes after another machine, one that fails."""
-    waves = [{"name": f"w{number}", "approval": "auto"} for number in range(3)]
-    waves[1]["windows"] = ["daily 20:00-04:00 UTC"]  # type: ignore[assignment]
+    waves: list[dict[str, Any]] = [{"name": f"w{number}", "approval": "auto"} for number in range(3)]
+    waves[1]["windows"] = ["daily 20:00-04:00 UTC"]
     names = [name for name, _ in sizes()]
-    members = [{"vm": vm, "wave": f"w{at // 7}"} for at, vm in enumerate(names)]
-    members[5]["after"] = ["vm03"]  # type: ignore[assignment]
+    members: list[dict[str, Any]] = [{"vm": vm, "wave": f"w{at // 7}"} for at, vm in enumerate(names)]
+    members[5]["after"] = ["vm03"]
     defaults = {"source": "vc", "target": "pool", "delta_interval": "6h", "downtime_budget": "9h"}
     return {"fleet": "f", "defaults": defaults, "waves": waves, "members": members, "at_once": 3}
 

@@ -5,6 +5,7 @@ median of the rounds' ratios. The limit is what the run measures of one core in 
 """
 
 import argparse
+import asyncio
 import json
 import statistics
 import subprocess
@@ -14,12 +15,15 @@ from typing import Any
 
 from contracts.config import load_config
 from platforms.vsphere.source import VsphereSource
+from tests.benchmarks import fleet
 from tests.benchmarks.datapath import passes, reference
 from tests.benchmarks.datapath.hand import by_hand
 from tests.benchmarks.datapath.stage import Stage, stage
 
 PATHS = {"nbd": "VMFS", "https": "VMFS", "nfc": "vsan", "nfs": "NFS"}
 """And on which datastore it is the one that is chosen."""
+FLEET = "fleet"
+"""Which moves no bytes: what it costs to move many."""
 GOALS = {"nbd": (0.6, 0.9), "https": (0.25, 0.9), "nfc": (0.5, 0.9), "nfs": (0.5, 0.9)}
 
 
@@ -28,15 +32,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--path", choices=sorted(PATHS), action="append")
+    parser.add_argument("--path", choices=sorted([*PATHS, FLEET]), action="append")
     parser.add_argument("--results", type=Path, help="also write a page of Markdown there")
     parser.add_argument("--no-hand", action="store_true", help="only ours: for a look at the profile")
     said = parser.parse_args()
     measured: list[dict[str, float]] = []
-    rows = [_measured(path, measured, said.rounds, hand=not said.no_hand) for path in said.path or PATHS]
-    page = _page(rows, _median(measured), said.rounds)
-    print(json.dumps(rows, indent=2) if said.output == "json" else page)
-    if said.results:
+    paths = said.path or [*PATHS, FLEET]
+    rows = [_measured(path, measured, said.rounds, hand=not said.no_hand) for path in paths if path != FLEET]
+    fleets = asyncio.run(fleet.bench(fleet.SIZES)) if FLEET in paths else []
+    page = _page(rows, _median(measured), said.rounds) if rows else ""
+    told = "\n".join([each for each in (page, fleet.table(fleets)) if each])
+    print(json.dumps([*rows, *fleets], indent=2) if said.output == "json" else told)
+    if said.results and rows:
         said.results.write_text("\n".join([page, *passes.told()]))
     return 0
 

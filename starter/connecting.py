@@ -73,8 +73,11 @@ async def connect(
         raise _told(str(error), options["target_host"]) from None
 
 
-_HUNG_UP = ("connection closed", "close_notify", "connection reset", "broken pipe")
-"""A server that wants TLS, or another client certificate, ends the connection and gives no reason (TLS 1.3)."""
+_HUNG_UP = re.compile(r"connection closed|UnexpectedEof|ConnectionReset|ConnectionAborted|BrokenPipe|NotConnected")
+"""A server that wants TLS, or another client certificate, ends the connection and gives no reason (TLS 1.3).
+
+By the names of ``std::io::ErrorKind``, as the words beside them differ (rustls's own, or the system's).
+"""
 
 
 def _told(error: str, host: str) -> FerryError:
@@ -89,7 +92,7 @@ def _told(error: str, host: str) -> FerryError:
     reason = words[1] if words else error.removeprefix("Failed client connect: ")
     if "Unauthenticated" in error or "PermissionDenied" in error:
         return FerryError("temporal.refused", f"{host}: {reason}")
-    if any(each in error for each in _HUNG_UP):
+    if _HUNG_UP.search(error):
         told = "it hangs up before a word is said: it wants TLS, or a client certificate that it trusts"
         return FerryError("temporal.certificate", f"{host}: {told}")
     return FerryError("temporal.unreachable", f"{host}: {reason}")

@@ -1,12 +1,17 @@
 """Temporal behind TLS, client certificates and API keys, as Temporal's own environment configuration names them."""
 
+import asyncio
 import os
 import subprocess
 import sys
 
 import pytest
+from temporalio.client import Client
 
+from contracts.config import TemporalConfig
+from contracts.errors import FerryError
 from simulators.authority import Authority
+from starter.connecting import connect
 from tests.conformance.temporal_gate import gate
 from tests.end_to_end.running import BIN, ROOT
 
@@ -96,3 +101,29 @@ def test_a_worker_that_is_not_let_in_says_why_and_ends(dev_server, authorities, 
 
     assert ended.returncode == 10
     assert "error[temporal.certificate]" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        'Io, Os { code: 104, kind: ConnectionReset, message: "Connection reset by peer" }',
+        'Io, Custom { kind: UnexpectedEof, error: "peer closed connection without sending TLS close_notify" }',
+        'Io, Custom { kind: BrokenPipe, error: "stream closed because of a broken pipe" }',
+        'Canceled, "connection closed"',
+    ],
+)
+def test_whatever_way_a_server_hangs_up_on_a_client_without_a_certificate_it_is_told_so(monkeypatch, cause):
+    """Which of them it is depends on whose bytes are first: all were seen against the gate, or in CI."""
+
+    async def hangs_up(**_):
+        raise RuntimeError(
+            "Failed client connect: `get_system_info` call error after connection: Status { code: Unknown, message: "
+            f'"transport error", source: Some(tonic::transport::Error(Transport, hyper::Error({cause}))) }}'
+        )
+
+    monkeypatch.setattr(Client, "connect", hangs_up)
+    with pytest.raises(FerryError) as failed:
+        asyncio.run(connect(TemporalConfig(address="temporal.example:7233")))
+
+    assert failed.value.code == "temporal.certificate"
+    assert "a client certificate that it trusts" in str(failed.value)

@@ -1,6 +1,7 @@
 """One run of the workflow on a real Temporal server, with steps that exist on paper."""
 
 import asyncio
+import time
 import uuid
 from typing import Any
 
@@ -39,12 +40,14 @@ class Migration:
 
     async def until(self, wanted: Any, seconds: float = 20) -> Status:
         """Wait until the status (or the steps) are as wanted."""
-        for _ in range(int(seconds / 0.05)):
+        ends = time.monotonic() + seconds
+        while True:
             status = await self.status()
             if wanted(status):
                 return status
+            if time.monotonic() > ends:
+                raise AssertionError(f"never came: {status}\n{self.steps.said}")
             await asyncio.sleep(0.05)
-        raise AssertionError(f"never came: {status}\n{self.steps.said}")
 
     async def until_phase(self, phase: Phase) -> Status:
         return await self.until(lambda status: status.phase is phase)

@@ -26,7 +26,7 @@ from tests.workflows.scripted_steps import ScriptedSteps
 from workflows import syncing
 from workflows.migrate_vm import MigrateVm
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(400)
 PATIENCE = timedelta(seconds=100)
 """A busy machine takes its time."""
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -114,16 +114,25 @@ class Weeks(Migration):
         )  # fmt: skip
         return self
 
+    async def until_monday(self) -> None:
+        """Noon of the next one, so that no test depends on the day that it runs on."""
+        now = await self.now()
+        monday = (now + DAY).replace(hour=12, minute=0, second=0, microsecond=0)
+        await self._sleep(monday + (-monday.weekday() % 7) * DAY - now)
+
+    async def _sleep(self, left: timedelta) -> None:
+        duration = Duration()
+        duration.FromTimedelta(left)
+        sleep = self.client.test_service.unlock_time_skipping_with_sleep
+        await sleep(SleepRequest(duration=duration), timeout=PATIENCE)
+
     async def now(self) -> datetime:
         return await self.environment.get_current_time()
 
     async def skip_to(self, moment: datetime) -> Status:
         """In steps, so that no call takes long, and with patience: many passes may be due in between."""
         while (left := moment - await self.now()) > timedelta(0):
-            duration = Duration()
-            duration.FromTimedelta(min(left, max(left / 4, 5 * MINUTE)))
-            sleep = self.client.test_service.unlock_time_skipping_with_sleep
-            await sleep(SleepRequest(duration=duration), timeout=PATIENCE)
+            await self._sleep(min(left, max(left / 4, 5 * MINUTE)))
         return await self.status()
 
     async def until(self, wanted: Any, seconds: float = PATIENCE.total_seconds()) -> Status:
@@ -147,6 +156,7 @@ async def weeks() -> AsyncIterator[Weeks]:
         with environment.auto_time_skipping_disabled():
             made = Weeks(environment)
             await made.begin_workers()
+            await made.until_monday()
             yield made
             if hasattr(made, "handle") and (await made.handle.describe()).close_time is None:
                 await made.handle.terminate()
@@ -154,8 +164,8 @@ async def weeks() -> AsyncIterator[Weeks]:
 
 
 def saturday(now: datetime, *, weeks: int = 0) -> datetime:
-    """22:00 UTC of the next Saturday that is at least a day away, or of one after it."""
-    day = (now + DAY).replace(hour=22, minute=0, second=0, microsecond=0)
+    """22:00 UTC of the Saturday of this week (a test begins on a Monday), or of one after it."""
+    day = now.replace(hour=22, minute=0, second=0, microsecond=0)
     return day + ((5 - day.weekday()) % 7) * DAY + weeks * 7 * DAY
 
 

@@ -45,11 +45,13 @@ from contracts.config import Config, StoreConfig, config_path, load_config
 from contracts.error_catalogue import entry
 from contracts.errors import ExitCode, FerryError
 from contracts.names import DEPLOYMENT, QUEUE, TRANSFER_QUEUE, Attribute
+from contracts.sites import queue_of
 from disks.folder_store import FolderStore
 from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from starter.connecting import connect
+from starter.polling import queues_of
 from trust.converting import codec_of, converter_with
 from trust.telling import core_runtime, speak
 from workflows.assess import Assess
@@ -95,6 +97,7 @@ def build_systems(config: Config) -> Systems:
             each.vddk.nbdkit: f"[sources.{name}.vddk]" for name, each in config.sources.items() if each.vddk is not None
         },
         notify=config.notify,
+        site=config.worker.site,
         limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
         capacity=config.capacity,
     )
@@ -166,7 +169,10 @@ def _workflows(build_id: str) -> list[type]:
 
 
 def workers(client: Client, systems: Systems, build_id: str = "") -> list[Worker]:
-    """One for workflows and light activities, one for the bytes."""
+    """One for workflows and light activities, one for the bytes; of a site, the workflows apart.
+
+    Whoever can reach Temporal can run a workflow, but the activities of a site only its own workers.
+    """
     source, target, verification = SourceActivities(systems), TargetActivities(systems), VerificationActivities(systems)
     light: Sequence[Callable[..., Any]] = [
         PreflightActivities(systems).preflight,
@@ -193,13 +199,17 @@ def workers(client: Client, systems: Systems, build_id: str = "") -> list[Worker
         "max_heartbeat_throttle_interval": timedelta(seconds=1),  # SAFETY 3
         "default_heartbeat_throttle_interval": timedelta(seconds=1),
     }
+    workflows: dict[str, Any] = {"workflows": _workflows(build_id)}
+    site = systems.site
+    apart = [Worker(client, task_queue=QUEUE, **workflows, **common)] if site else []
     return [
+        *apart,
         Worker(
-            client, task_queue=QUEUE, workflows=_workflows(build_id), activities=light,
-            max_concurrent_activities=100, **common,
+            client, task_queue=queue_of(QUEUE, site), activities=light, max_concurrent_activities=100,
+            **({} if site else workflows), **common,
         ),
         Worker(
-            client, task_queue=TRANSFER_QUEUE,
+            client, task_queue=queue_of(TRANSFER_QUEUE, site),
             activities=[TransferActivities(systems).copy_disk, *_activities_of(verification)],
             max_concurrent_activities=DISKS_AT_ONCE, **common,
         ),
@@ -224,7 +234,7 @@ async def serve(config: Config) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     log.info(
-        "worker polls", queues=[QUEUE, TRANSFER_QUEUE], store=systems.store.id, namespace=client.namespace,
+        "worker polls", queues=list(queues_of(systems.site)), store=systems.store.id, namespace=client.namespace,
         payload_keys=list(codec.key_ids), build_id=config.worker.build_id,
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as running:

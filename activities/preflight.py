@@ -5,6 +5,7 @@ from temporalio import activity
 from activities.running import in_thread
 from activities.systems import Systems
 from checks import Seen, run_checks
+from contracts.capacity import resources_of
 from contracts.machine import Machine
 from contracts.steps import Preflight, PreflightOrder
 
@@ -55,15 +56,15 @@ class PreflightActivities:
             networks=networks,
             template=seen.template,
             warm=machine.change_tracking_supported and not machine.read_only,
-            limits=self._systems.capacity.limits_of(resources_of(machine, order.errand.target, facts.sr_name)),
+            limits=self._systems.capacity.limits_of(
+                _resources_of(machine, order.errand.target, facts.sr_name, self._systems.site)
+            ),
         )
 
 
-def resources_of(machine: Machine, target: str, sr: str) -> list[str]:
-    """What a first copy and a cutover of it use, as ``[capacity]`` calls it."""
-    stores = dict.fromkeys(f"datastore:{machine.source}/{disk.datastore}" for disk in machine.disks if disk.datastore)
-    host = [f"host:{machine.source}/{machine.host}"] if machine.host else []
-    return [f"sr:{target}/{sr}", f"link:{machine.source}/{target}", *host, *stores]
+def _resources_of(machine: Machine, target: str, sr: str, site: str) -> tuple[str, ...]:
+    stores = [disk.datastore for disk in machine.disks]
+    return resources_of(machine.source, target, sr, machine.host or "", stores, site)
 
 
 def map_networks(machine: Machine, wanted: dict[str, str], known: dict[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -27,6 +27,8 @@ class Systems:
     tools: Mapping[str, str] = field(default_factory=dict)
     """Programs that its ferry.toml makes it need, and what for."""
     notify: NotifyConfig | None = None
+    site: str = ""
+    """Whose activities this worker takes; empty: those of none."""
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, thread_name_prefix="step"))
 
     def source(self, name: str) -> Source:

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from contracts.base import Contract, Request
 from contracts.machine import Machine
 from contracts.plan_seen import PinnedVm
+from contracts.sites import Site
 from contracts.sizes import spoken_size
 from contracts.steps import Check, TargetFacts
 
@@ -34,6 +35,7 @@ class AssessRequest(Request):
     tags: tuple[str, ...] = Field(default=(), description="only VMs that have one of these tags; globs")
     folders: tuple[str, ...] = Field(default=(), description="only VMs in one of these folders, or below; globs")
     approved_steps: tuple[str, ...] = Field(default=(), description="as in the request of one migration")
+    site: Site = ""
     pins: bool = Field(default=False, description="with what a plan pins of each VM, its tags and folder too")
 
 
@@ -127,6 +129,7 @@ class Inventory(Contract):
     machines: dict[str, tuple[str, ...]] = Field(default={}, description="source to morefs")
     templates: int = Field(default=0, description="left out: templates are not migrated")
     target: TargetFacts | None = None
+    capacity: dict[str, int] = Field(default={}, description="`[capacity]` of the worker that answers, by kind or name")
 
 
 class PageOrder(Contract):
@@ -152,6 +155,7 @@ class Summary(Contract):
     pages: int = 0
     templates: int = 0
     target: TargetFacts | None = None
+    capacity: dict[str, int] = {}
 
 
 class NotLooked(Contract):

@@ -1,6 +1,6 @@
 """Permits: how many migrations may use a host, a datastore, an SR, or a link at once, over all fleets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from contracts.base import Contract, Request
 
-KINDS = ("sr", "link", "host", "datastore")
+KINDS = ("sr", "link", "host", "datastore", "site")
 MOST_NAMED = 1000
 MOST_PER_ASK = 64
 """Resources that one migration may need: its disks lie on so many datastores at most."""
@@ -21,10 +21,11 @@ class CapacityConfig(Request):
     datastore: int | None = Field(default=None, ge=0, description="of each datastore")
     sr: int | None = Field(default=None, ge=0, description="into each SR")
     link: int | None = Field(default=None, ge=0, description="from each source to each target")
+    site: int | None = Field(default=None, ge=0, description="by the workers of each site")
     named: dict[str, int] = Field(
         default={},
         max_length=MOST_NAMED,
-        description='of one: "host:vc/esx1", "datastore:vc/ds1", "sr:pool/fast", "link:vc/pool"',
+        description='of one: "host:vc/esx1", "datastore:vc/ds1", "sr:pool/fast", "link:vc/pool", "site:dc2"',
     )
 
     @model_validator(mode="after")
@@ -37,10 +38,35 @@ class CapacityConfig(Request):
                 raise ValueError(f"named: {name}: {limit} is less than nothing")
         return self
 
+    def flat(self) -> dict[str, int]:
+        """By kind, and by name for those that have a limit of their own."""
+        kinds = {kind: getattr(self, kind) for kind in KINDS}
+        return {**{kind: limit for kind, limit in kinds.items() if limit is not None}, **self.named}
+
     def limits_of(self, resources: Iterable[str]) -> dict[str, int]:
         """Of those that have a limit."""
-        found = {each: self.named.get(each, getattr(self, each.partition(":")[0])) for each in dict.fromkeys(resources)}
-        return {each: limit for each, limit in list(found.items())[:MOST_PER_ASK] if limit is not None}
+        return dict(list(limits_among(self.flat(), resources).items())[:MOST_PER_ASK])
+
+
+def limits_among(flat: Mapping[str, int], resources: Iterable[str]) -> dict[str, int]:
+    """Of those that have a limit, by their own name or by their kind."""
+    found = {each: flat.get(each, flat.get(each.partition(":")[0])) for each in dict.fromkeys(resources)}
+    return {each: limit for each, limit in found.items() if limit is not None}
+
+
+def resources_of(source: str, target: str, sr: str, host: str, datastores: Iterable[str], site: str) -> tuple[str, ...]:
+    """What a first copy and a cutover of a machine use, as ``[capacity]`` calls it; of what is not known, nothing."""
+    return tuple(
+        dict.fromkeys(
+            (
+                f"sr:{target}/{sr}",
+                f"link:{source}/{target}",
+                *([f"host:{source}/{host}"] if host else []),
+                *([f"site:{site}"] if site else []),
+                *(f"datastore:{source}/{each}" for each in datastores if each),
+            )
+        )
+    )
 
 
 class Ask(Contract):

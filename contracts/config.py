@@ -13,6 +13,7 @@ from contracts.capacity import CapacityConfig
 from contracts.errors import FerryError
 from contracts.notices import NotifyConfig
 from contracts.secret_refs import SecretRef
+from contracts.sites import Site
 
 CONFIG_VARIABLE = "FERRY_CONFIG"
 
@@ -48,6 +49,7 @@ class SourceConfig(System):
     """A source of VMs."""
 
     kind: Literal["vsphere"] = "vsphere"
+    site: Site = Field(default="", description="whose workers reach it: what a request says, where it says nothing")
     nfs: dict[str, str] = Field(default={}, description="datastore to its mounted path or nfs://host/export")
     vddk: VddkConfig | None = None
     hosts: dict[str, str] = Field(default={}, description="name of an ESXi host to the address to be dialled for it")
@@ -74,6 +76,7 @@ class WorkerConfig(Request):
     """What one worker allows itself."""
 
     bandwidth: Bandwidth = Field(default="", description="of all its copies together")
+    site: Site = Field(default="", description="it does the work of this site only: migrations that say `site`")
     build_id: str = Field(
         default="",
         max_length=63,

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contracts.base import Contract, Request
 from contracts.machine import MachineSummary
+from contracts.sites import Site
 
 
 class InspectRequest(Request):
@@ -13,6 +14,7 @@ class InspectRequest(Request):
 
     what: Literal["inventory", "systems"] = "inventory"
     source: str | None = Field(default=None, description="name of [sources.NAME] in the worker's ferry.toml")
+    site: Site = ""
 
 
 class SystemCheck(Contract):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contracts.base import Contract, Request
+from contracts.sites import Site
 
 Sort = Literal["living", "leftover", "data", "ask", "keep"]
 """``living``: its migration goes on, hands off. ``leftover``: ours, of a migration that is over; removed by default.
@@ -85,6 +86,7 @@ class CollectRequest(Request):
     """``remove`` None: look only."""
 
     remove: tuple[RemoveLeftover, ...] | None = None
+    site: Site = ""
 
 
 class CollectReport(Contract):

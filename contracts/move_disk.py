@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from contracts.base import Contract, Request
+from contracts.sites import Site
 
 
 class MoveDiskRequest(Request):
@@ -13,6 +14,7 @@ class MoveDiskRequest(Request):
     sr: str = Field(min_length=1, description="name or uuid")
     disk: str = Field(default="", description="userdevice or VDI uuid; empty: all of them")
     who: str = Field(min_length=1, max_length=200, pattern=r"\S")
+    site: Site = ""
 
 
 class MovedDisk(Contract):

@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contracts.base import Request
+from contracts.capacity import resources_of
 from contracts.errors import FerryError
 from contracts.fleet import MOST_ASKED, MOST_AT_ONCE, MOST_MEMBERS, Member, MigrateFleetRequest, Wave
-from contracts.plan_seen import PlanSeen
+from contracts.plan_seen import PinnedSr, PinnedTarget, PlanSeen
 from contracts.sizes import Size, spoken_size
 
 VERSION: Literal[1] = 1
@@ -65,6 +66,17 @@ class Plan(Request):
     def sr_of(self, member: Member) -> str:
         """As the plan calls it; empty: the target's default."""
         return str(self.said_of(member).get("sr") or "")
+
+    def resources_of(self, member: Member) -> tuple[str, ...]:
+        """What it uses of ``[capacity]``, as far as it was seen."""
+        pinned = self.seen.machines.get(member.vm) if self.seen is not None else None
+        if self.seen is None or pinned is None:
+            return ()
+        said = self.said_of(member)
+        target = self.seen.targets.get(str(said["target"]), PinnedTarget())
+        sr = target.srs.get(self.sr_of(member), PinnedSr()).name
+        source, site = pinned.source or str(said["source"]), str(said.get("site") or "")
+        return resources_of(source, str(said["target"]), sr, pinned.host, pinned.datastores, site)
 
     def networks_of(self, member: Member) -> dict[str, str]:
         """Source network to target network: its own, the plan's, those of ferry.toml as far as they were seen."""

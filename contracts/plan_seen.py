@@ -95,6 +95,9 @@ class PlanSeen(Contract):
 
     at: datetime
     targets: dict[str, PinnedTarget] = {}
+    limits: dict[str, int] = Field(
+        default={}, description="permits that its machines need of `[capacity]`, as it was then: for rehearsals"
+    )
     machines: dict[str, PinnedVm] = Field(default={}, description="by the name that the plan calls it")
 
 

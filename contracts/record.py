@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from contracts.base import Contract, Request
+from contracts.sites import Site
 
 RECORD_PLACE = "record"
 """In the store, where a disk's id would stand: no disk has that one."""
@@ -46,6 +47,7 @@ class RecordEnd(RecordState):
 
     migration: str = ""
     store_id: str = ""
+    site: str = ""
 
 
 class AppendRecord(Contract):
@@ -63,6 +65,7 @@ class ReadRecord(Request):
     store_id: str = ""
     head: str = Field(min_length=64, max_length=64)
     after: int = Field(default=0, ge=0, description="entries of lower numbers are known already")
+    site: Site = ""
 
 
 class RecordPage(Contract):

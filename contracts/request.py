@@ -10,6 +10,7 @@ from contracts.approved_steps import ApprovedStep
 from contracts.bandwidth import Bandwidth
 from contracts.base import Request
 from contracts.durations import Duration
+from contracts.sites import Site
 from contracts.sizes import Size
 from contracts.windows import Windows
 
@@ -31,6 +32,7 @@ class MigrateVmRequest(Request):
     source: str = Field(min_length=1, description="name of [sources.NAME] in the worker's ferry.toml")
     vm: str = Field(min_length=1, description="name, instanceUuid or moref")
     target: str = Field(min_length=1, description="name of [targets.NAME]")
+    site: Site = Field(default="", description="workers of that site do it; default: those that name none")
     sr: str | None = Field(default=None, description="name or uuid; default: the target's configured SR")
     networks: dict[str, str] = Field(default={}, description="source network to target network")
     template: str | None = Field(default=None, description="of the pool, by name or uuid; default: by the guest OS")

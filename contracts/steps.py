@@ -29,6 +29,7 @@ class Errand(Contract):
     machine_id: str = ""
     store_id: str = Field(default="", description="SAFETY 6; empty until the preflight has told")
     read_only: bool = Field(default=False, description="nothing is marked, frozen, fenced or switched at the source")
+    site: str = Field(default="", description="whose workers do it; empty: those of none")
 
     def mark(self, epoch: int = 0) -> OwnerMark:
         """The owner mark of this migration."""

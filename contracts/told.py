@@ -20,6 +20,7 @@ class Status(Contract):
     source: str
     target: str
     migration: str = ""
+    site: str = Field(default="", description="whose workers do it")
     phase: Phase
     paused: bool = False
     needs_human: str = ""

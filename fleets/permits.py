@@ -7,7 +7,7 @@ order in which they asked, but one that waits for one resource keeps nobody from
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from contracts.capacity import Ask, CapacityState, CapacityStatus, Held, HolderTold, Release, ResourceUse
@@ -82,6 +82,16 @@ class Permits:
                 kept.update(ask.limits)  # one of each: what is closed for good closes nothing else
         return given
 
+    @property
+    def used(self) -> Mapping[str, int]:
+        """By resource, how many are held."""
+        return self._used
+
+    def short(self) -> tuple[str, ...]:
+        """Resources of which all are held, and that somebody waits for."""
+        wanted = dict.fromkeys(each for held in self.waiting.values() for each in held.ask.limits)
+        return tuple(each for each in wanted if self._free(each) <= 0)
+
     def status(self) -> CapacityStatus:
         """As people are told; the first of each kind."""
         wanted = Counter(each for held in self.waiting.values() for each in held.ask.limits)
@@ -94,6 +104,10 @@ class Permits:
             waiting=tuple(_told(held, self._why(held.ask, first)) for held in list(self.waiting.values())[:MOST_TOLD]),
             holders=len(self.holding), waiters=len(self.waiting),
         )  # fmt: skip
+
+    def why(self, holder: str) -> str:
+        """What one of those that wait waits for."""
+        return self._why(self.waiting[holder].ask, next(iter(self.waiting)))
 
     def _why(self, ask: Ask, first: str) -> str:
         full = [f"{each} ({self._used[each]} of {self.limits[each]})" for each in ask.limits if self._free(each) <= 0]

@@ -12,11 +12,11 @@ from temporalio.service import RPCStatusCode
 from contracts.error_catalogue import entry
 from contracts.errors import ExitCode, FerryError
 from contracts.inspection import InspectRequest
-from contracts.names import QUEUE, TRANSFER_QUEUE, Attribute
+from contracts.names import Attribute
 from starter.connecting import connect, connect_options
 from starter.failures import as_ferry_error
 from starter.inspecting import inspect
-from starter.polling import polled
+from starter.polling import polled, queues_of
 from starter.settings import Settings, load_settings
 from starter.temporal_limits import server_told
 from trust.converting import codec_of
@@ -37,7 +37,7 @@ class Finding:
         return entry(self.code).action if self.code else ""
 
 
-async def check_all(config: Path | None) -> list[Finding]:
+async def check_all(config: Path | None, site: str = "") -> list[Finding]:
     """All lines, in the order in which they should be mended."""
     found: list[Finding] = []
     settings = _config(config, found)
@@ -47,9 +47,9 @@ async def check_all(config: Path | None) -> list[Finding]:
     if client is None:
         return [*found, *(Finding(what, None, "not looked at: no Temporal") for what in ("workers", "systems"))]
     await _attributes(client, found)
-    working = [await _workers(client, queue, found) for queue in (QUEUE, TRANSFER_QUEUE)]
-    if working[0]:
-        await _systems(client, found)
+    working = [await _workers(client, queue, site, found) for queue in queues_of(site)]
+    if all(working[:-1]):  # a look moves no bytes
+        await _systems(client, site, found)
     else:
         found.append(Finding("systems", None, "not looked at: no worker"))
     return found
@@ -147,9 +147,9 @@ async def _attributes(client: Client, found: list[Finding]) -> None:
         found.append(Finding(what, True, f"all {len(kinds)} are registered"))
 
 
-async def _workers(client: Client, queue: str, found: list[Finding]) -> bool:
+async def _workers(client: Client, queue: str, site: str, found: list[Finding]) -> bool:
     try:
-        seen = await polled(client, queue)
+        seen = await polled(client, queue, site)
     except RPCError as error:
         found.append(_failed(f"worker {queue}", as_ferry_error(error)))
         return False
@@ -158,9 +158,9 @@ async def _workers(client: Client, queue: str, found: list[Finding]) -> bool:
     return there
 
 
-async def _systems(client: Client, found: list[Finding]) -> None:
+async def _systems(client: Client, site: str, found: list[Finding]) -> None:
     try:
-        report = await inspect(client, InspectRequest(what="systems"))
+        report = await inspect(client, InspectRequest(what="systems", site=site))
     except FerryError as error:
         found.append(_failed("systems", error))
         return

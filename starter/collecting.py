@@ -10,24 +10,24 @@ from contracts.errors import FerryError
 from contracts.leftovers import CollectReport, CollectRequest, Leftover, LeftoverReport, RemoveLeftover
 from contracts.names import COLLECT_LEFTOVERS, QUEUE
 from starter.failures import as_ferry_error
-from starter.polling import polled
+from starter.polling import need_worker
 
 PATIENCE = timedelta(minutes=30)
 """A look. A removal has no end set: consolidations take hours, and go on without this terminal."""
 
 
-async def found(client: Client) -> LeftoverReport:
-    """All that bears a mark of Ferry.
+async def found(client: Client, site: str = "") -> LeftoverReport:
+    """All that bears a mark of Ferry, as far as the workers of a site see it.
 
     Raises:
         FerryError: ``temporal.no_worker``, ``temporal.unreachable``, what the worker met.
     """
-    return (await _asked(client, CollectRequest(), PATIENCE)).found
+    return (await _asked(client, CollectRequest(site=site), PATIENCE)).found
 
 
-async def removed(client: Client, items: Sequence[RemoveLeftover]) -> CollectReport:
+async def removed(client: Client, items: Sequence[RemoveLeftover], site: str = "") -> CollectReport:
     """Remove what was listed."""
-    return await _asked(client, CollectRequest(remove=tuple(items)), None)
+    return await _asked(client, CollectRequest(remove=tuple(items), site=site), None)
 
 
 def chosen(items: Sequence[Leftover], ids: Sequence[str], data: Sequence[str]) -> list[RemoveLeftover]:
@@ -52,9 +52,7 @@ def chosen(items: Sequence[Leftover], ids: Sequence[str], data: Sequence[str]) -
 
 
 async def _asked(client: Client, request: CollectRequest, patience: timedelta | None) -> CollectReport:
-    answered = await polled(client, QUEUE)
-    if not answered.workers:
-        raise FerryError("temporal.no_worker", answered.line)
+    await need_worker(client, request.site)
     try:
         report: CollectReport = await client.execute_workflow(
             COLLECT_LEFTOVERS, request, id=f"gc/{uuid.uuid4()}", task_queue=QUEUE, execution_timeout=patience,

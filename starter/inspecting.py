@@ -10,7 +10,7 @@ from contracts.errors import FerryError
 from contracts.inspection import InspectReport, InspectRequest
 from contracts.names import INSPECT, QUEUE
 from starter.failures import as_ferry_error
-from starter.polling import polled, unpolled
+from starter.polling import need_worker, unpolled
 
 PATIENCE = timedelta(minutes=2)
 """A vCenter with thousands of VMs answers within seconds; one that is down is told by its time-out."""
@@ -37,9 +37,7 @@ async def inspect(client: Client, request: InspectRequest) -> InspectReport:
     Raises:
         FerryError: ``temporal.no_worker`` at once where none polls; what the worker met.
     """
-    answered = await polled(client, QUEUE)
-    if not answered.workers:
-        raise FerryError("temporal.no_worker", answered.line)
+    await need_worker(client, request.site)
     try:
         seen: InspectReport = await client.execute_workflow(
             INSPECT,

@@ -5,22 +5,19 @@ import asyncio
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
-from contracts.errors import FerryError
 from contracts.move_disk import MoveDiskReport, MoveDiskRequest
 from contracts.names import MOVE_DISK, QUEUE
 from starter.failures import as_ferry_error
-from starter.polling import polled
+from starter.polling import need_worker
 
 
-async def move(client: Client, target: str, *, vm: str, sr: str, disk: str, who: str) -> MoveDiskReport:
+async def move(client: Client, target: str, *, vm: str, sr: str, disk: str, who: str, site: str) -> MoveDiskReport:
     """Begin, and wait. Raises ``temporal.no_worker``, ``workflow.already_running``, and what the worker met."""
-    answered = await polled(client, QUEUE)
-    if not answered.workers:
-        raise FerryError("temporal.no_worker", answered.line)
+    await need_worker(client, site)
     try:
         handle: WorkflowHandle[object, MoveDiskReport] = await client.start_workflow(
             MOVE_DISK,
-            MoveDiskRequest(target=target, vm=vm, sr=sr, disk=disk, who=who),
+            MoveDiskRequest(target=target, vm=vm, sr=sr, disk=disk, who=who, site=site),
             id=f"move-disk/{target}/{vm}",
             task_queue=QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,

@@ -13,6 +13,12 @@ Config = Annotated[
     typer.Option("--config", help="ferry.toml; default: $FERRY_CONFIG, else ferry.toml in this folder."),
 ]
 Source = Annotated[str | None, typer.Option("--source", help="Name of [sources.NAME]; default: the only one.")]
+Site = Annotated[
+    str | None,
+    typer.Option(
+        "--site", envvar="FERRY_SITE", help="Workers of that site do it; default: as ferry.toml says of the source."
+    ),
+]
 OutputAs = Annotated[Output, typer.Option("--output", "-o", help="How data is written to stdout.")]
 Who = Annotated[str | None, typer.Option("--who", help="In whose name; default: the user who types.")]
 Note = Annotated[str, typer.Option("--note", help="Why; it is kept with the migration.")]

@@ -8,15 +8,22 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
+from contracts.errors import FerryError
 from contracts.names import QUEUE, TRANSFER_QUEUE
+from contracts.sites import queue_of
+from contracts.told import Report
 
 FRESH = timedelta(seconds=75)
 """A poll lasts a minute, and the server notes its beginning: who is noted longer ago has died."""
 
-_KINDS = {
-    QUEUE: (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-    TRANSFER_QUEUE: (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,),
-}
+_WORKFLOW, _ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+
+
+def queues_of(site: str) -> dict[str, tuple["TaskQueueType.ValueType", ...]]:
+    """Every queue that a migration there needs, with the kinds of its tasks."""
+    if not site:
+        return {QUEUE: (_WORKFLOW, _ACTIVITY), TRANSFER_QUEUE: (_ACTIVITY,)}
+    return {QUEUE: (_WORKFLOW,), queue_of(QUEUE, site): (_ACTIVITY,), queue_of(TRANSFER_QUEUE, site): (_ACTIVITY,)}
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,10 @@ class Polled:
         return f"{len(self.workers)} worker{'s poll' if len(self.workers) > 1 else ' polls'} {self.queue!r}"
 
 
-async def polled(client: Client, queue: str) -> Polled:
+async def polled(client: Client, queue: str, site: str = "") -> Polled:
     """The workers that poll every kind of task of the queue."""
     seen: set[str] | None = None
-    for kind in _KINDS[queue]:
+    for kind in queues_of(site)[queue]:
         answer = await client.workflow_service.describe_task_queue(
             DescribeTaskQueueRequest(
                 namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
@@ -52,7 +59,24 @@ async def polled(client: Client, queue: str) -> Polled:
     return Polled(queue, tuple(sorted(seen or ())))
 
 
-async def unpolled(client: Client) -> tuple[str, ...]:
+async def unpolled(client: Client, site: str = "") -> tuple[str, ...]:
     """The queues of ours that no worker polls."""
-    seen = [await polled(client, queue) for queue in (QUEUE, TRANSFER_QUEUE)]
+    seen = [await polled(client, queue, site) for queue in queues_of(site)]
     return tuple(each.queue for each in seen if not each.workers)
+
+
+def site_of(report: Report) -> str:
+    """Whose workers did an ended migration."""
+    return report.errand.site if report.errand is not None else ""
+
+
+async def need_worker(client: Client, site: str = "") -> None:
+    """Return where somebody takes workflows and their light activities.
+
+    Raises:
+        FerryError: ``temporal.no_worker``.
+    """
+    for queue in dict.fromkeys((QUEUE, queue_of(QUEUE, site))):
+        answered = await polled(client, queue, site)
+        if not answered.workers:
+            raise FerryError("temporal.no_worker", answered.line)

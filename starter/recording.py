@@ -9,7 +9,7 @@ from contracts.errors import FerryError
 from contracts.names import QUEUE, READ_RECORD, RECORD
 from contracts.record import Entry, ReadRecord, RecordEnd, RecordPage
 from starter.failures import as_ferry_error
-from starter.polling import polled
+from starter.polling import need_worker
 
 PATIENCE = timedelta(minutes=5)
 
@@ -20,12 +20,10 @@ async def record_of(client: Client, workflow: str) -> list[Entry]:
     Raises:
         FerryError: ``record.none``; ``record.broken``; ``temporal.no_worker``; what a worker met.
     """
-    answered = await polled(client, QUEUE)
-    if not answered.workers:
-        raise FerryError("temporal.no_worker", answered.line)
     handle = client.get_workflow_handle(workflow)
     try:
         state = await handle.query(RECORD, result_type=RecordEnd)
+        await need_worker(client, state.site)
         if not state.count:
             raise FerryError("record.none", f"{workflow} kept no record")
         stored = state.pending[0] if state.pending else None
@@ -34,7 +32,8 @@ async def record_of(client: Client, workflow: str) -> list[Entry]:
         while len(known) < state.count - len(state.pending):
             page = await client.execute_workflow(
                 READ_RECORD,
-                ReadRecord(migration=state.migration, store_id=state.store_id, head=head, after=len(known)),
+                ReadRecord(migration=state.migration, store_id=state.store_id, head=head, after=len(known),
+                           site=state.site),
                 id=f"record/{uuid.uuid4()}", task_queue=QUEUE, execution_timeout=PATIENCE, result_type=RecordPage,
                 static_summary=f"ferry reads the record of {workflow}",
             )  # fmt: skip

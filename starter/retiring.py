@@ -10,7 +10,7 @@ from contracts.names import QUEUE, RETIRE_VM
 from contracts.retirement import RetireReport, RetireRequest
 from starter.failures import as_ferry_error
 from starter.looking import look
-from starter.polling import polled
+from starter.polling import need_worker, site_of
 from starter.seen import Seen
 
 
@@ -28,10 +28,8 @@ async def retire(client: Client, seen: Seen, *, who: str, note: str, remove: boo
     Raises:
         FerryError: ``retire.refused``, ``workflow.already_running``, ``temporal.no_worker``; what a worker met.
     """
-    answered = await polled(client, QUEUE)
-    if not answered.workers:
-        raise FerryError("temporal.no_worker", answered.line)
     assert seen.report is not None
+    await need_worker(client, site_of(seen.report))
     said = RetireRequest(report=seen.report, who=who, note=note, remove=remove, confirm=confirm)
     try:
         handle: WorkflowHandle[object, RetireReport] = await client.start_workflow(

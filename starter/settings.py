@@ -18,6 +18,8 @@ class Settings:
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     logins: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Source to its host and the user that Ferry logs in as."""
+    sites: dict[str, str] = field(default_factory=dict)
+    """Source to the site whose workers reach it."""
 
     def source(self, given: str | None) -> str:
         """The source that was named, or the only one."""
@@ -26,6 +28,10 @@ class Settings:
     def target(self, given: str | None) -> str:
         """The target that was named, or the only one."""
         return self._only("target", given, self.targets)
+
+    def site(self, given: str | None, source: str | None) -> str:
+        """The site that was named, or that of the source."""
+        return given if given is not None else self.sites.get(source or "", "")
 
     def source_at(self, host: str, user: str = "") -> str:
         """The source whose address is that host (and whose user is that one), as `xo-cli` people name it.
@@ -70,4 +76,5 @@ def load_settings(given: Path | None) -> Settings:
         return Settings()
     config = load_config(path)
     logins = {name: (urlsplit(each.url).hostname or "", each.username) for name, each in config.sources.items()}
-    return Settings(path, tuple(config.sources), tuple(config.targets), config.temporal, logins)
+    sites = {name: each.site for name, each in config.sources.items()}
+    return Settings(path, tuple(config.sources), tuple(config.targets), config.temporal, logins, sites)

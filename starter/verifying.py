@@ -8,7 +8,7 @@ from contracts.names import QUEUE, VERIFY_VM
 from contracts.verification import VerifyReport, VerifyRequest
 from starter.failures import as_ferry_error
 from starter.looking import look
-from starter.polling import polled
+from starter.polling import need_worker, site_of
 
 
 async def verify(client: Client, workflow: str) -> VerifyReport:
@@ -23,9 +23,7 @@ async def verify(client: Client, workflow: str) -> VerifyReport:
     seen = await look(client, workflow)
     if seen.report is None or seen.report.outcome != "done":
         raise FerryError("verify.not_done", f"{workflow} {f'ended {seen.outcome}' if seen.over else 'still runs'}")
-    answered = await polled(client, QUEUE)
-    if not answered.workers:
-        raise FerryError("temporal.no_worker", answered.line)
+    await need_worker(client, site_of(seen.report))
     try:
         handle = await client.start_workflow(
             VERIFY_VM,

@@ -7,7 +7,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from contracts.base import Contract, Request
     from contracts.names import QUEUE
-    from workflows.stepping import Result, StepFailed, failure_of
+    from contracts.sites import queue_of
+    from workflows.stepping import Result, StepFailed, failure_of, site_of_this
     from workflows.timing import HEARTBEAT, TIMINGS
 
 
@@ -24,7 +25,7 @@ async def tried(
             name,
             said,
             result_type=answer,
-            task_queue=QUEUE,
+            task_queue=queue_of(QUEUE, site_of_this()),
             start_to_close_timeout=TIMINGS[name].limit,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=RetryPolicy(maximum_attempts=tries),

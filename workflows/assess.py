@@ -25,6 +25,7 @@ class Assess:
     @workflow.run
     async def run(self, request: AssessRequest) -> Summary:
         """Find the VMs, look at them page by page, and add up."""
+        self.site = request.site
         found = await asked("find_machines", request, Inventory, tries=_TRIES)
         request = request.model_copy(update={"vms": ()})  # the names of thousands, which each page would carry
         for source, refs in found.machines.items():
@@ -35,7 +36,10 @@ class Assess:
         totals = Totals()
         for page in self._pages:
             totals = totals.plus(page.totals)
-        return Summary(totals=totals, pages=len(self._pages), templates=found.templates, target=found.target)
+        return Summary(
+            totals=totals, pages=len(self._pages), templates=found.templates, target=found.target,
+            capacity=found.capacity,
+        )  # fmt: skip
 
     @workflow.query(name=PAGE)
     def page(self, number: int) -> Page:

@@ -28,6 +28,7 @@ class CollectLeftovers:
     @workflow.run
     async def run(self, request: CollectRequest) -> CollectReport:
         """Look; or remove, one after the other, and tell what became of each."""
+        self.site = request.site
         if request.remove is None:
             return CollectReport(found=await asked("find_leftovers", LookForLeftovers(), LeftoverReport, tries=_TRIES))
         ordered = sorted(request.remove, key=lambda each: (_place(each), each.item.id))

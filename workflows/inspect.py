@@ -17,4 +17,5 @@ class Inspect:
     @workflow.run
     async def run(self, request: InspectRequest) -> InspectReport:
         """Ask, and answer."""
+        self.site = request.site
         return await asked("inspect", request, InspectReport, tries=2)

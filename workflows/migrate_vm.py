@@ -44,6 +44,11 @@ class MigrateVm:
     def __init__(self, request: MigrateVmInput) -> None:
         self.story = Story(request)
 
+    @property
+    def site(self) -> str:
+        """Whose workers take its activities."""
+        return self.story.request.site
+
     @workflow.run
     async def run(self, request: MigrateVmInput) -> Report:
         """Tell the story to its end. A cancel is heard by the story, which ends it in order."""
@@ -189,7 +194,9 @@ class MigrateVm:
     def record(self) -> RecordEnd:
         """The end of the record's chain, and the entries that are not in the store yet."""
         errand, state = self.story.state.errand, self.story.record.state
-        where = {"migration": errand.migration, "store_id": errand.store_id} if errand is not None else {}
+        where = {} if errand is None else {
+            "migration": errand.migration, "store_id": errand.store_id, "site": errand.site,
+        }  # fmt: skip
         return RecordEnd(head=state.head, count=state.count, pending=state.pending, **where)
 
     def _check(self, message: Message, said: object) -> None:

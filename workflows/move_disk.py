@@ -20,6 +20,7 @@ class MoveDisk:
     @workflow.run
     async def run(self, request: MoveDiskRequest) -> MoveDiskReport:
         """Move, and tell."""
+        self.site = request.site
         said: Any = request  # a person's request, as it is
         summary = f"{request.who} moves the disks of {request.vm} to {request.sr}"
         try:

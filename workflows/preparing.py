@@ -54,6 +54,7 @@ class Preparing:
             source=request.source,
             target=request.target,
             vm=request.vm,
+            site=request.site,
         )
 
     async def _preflight(self) -> None:

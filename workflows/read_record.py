@@ -17,4 +17,5 @@ class ReadRecordWorkflow:
     @workflow.run
     async def run(self, request: ReadRecord) -> RecordPage:
         """Read, and answer."""
+        self.site = request.site
         return await asked("read_record", request, RecordPage, tries=5)

@@ -25,6 +25,7 @@ class RetireVm:
     @workflow.run
     async def run(self, request: RetireRequest) -> RetireReport:
         """The record must say that it is done; the source itself, that it is the one which was retired."""
+        self.site = request.report.errand.site if request.report.errand else ""
         report = request.report
         errand = report.errand
         if errand is None or report.outcome != "done" or not report.target_vm:

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.base import Contract
     from contracts.error_catalogue import entry
     from contracts.errors import FerryError, Remedy
+    from contracts.sites import queue_of
     from workflows.timing import HEARTBEAT, PATIENT, TIMINGS
 
 Result = TypeVar("Result")
@@ -34,16 +35,22 @@ class StepFailed(Exception):
         return entry(self.code).remedy is Remedy.ASK
 
 
+def site_of_this() -> str:
+    """Whose workers take the activities of the workflow that asks."""
+    return str(getattr(workflow.instance(), "site", ""))
+
+
 def order(
     name: str, said: Contract, answer: type[Result], *, summary: str = "", give_up_after: timedelta | None = None
 ) -> ActivityHandle[Result]:
     """Schedule an activity. Cancelling its handle cuts it; it is still waited for (temporal.md §7.10)."""
     timing = TIMINGS[name]
+    queue = queue_of(timing.queue, site_of_this())
     handle: ActivityHandle[Result] = workflow.start_activity(
         name,
         said,
         result_type=answer,
-        task_queue=timing.queue,
+        task_queue=queue,
         start_to_close_timeout=timing.limit,
         schedule_to_close_timeout=give_up_after,
         heartbeat_timeout=HEARTBEAT if timing.beats else None,

@@ -73,6 +73,7 @@ def status_of(request: MigrateVmInput, state: MigrationState, next_pass_at: date
         vm=request.vm,
         source=request.source,
         target=request.target,
+        site=request.site,
         migration=errand.migration if errand else "",
         phase=state.phase,
         paused=state.paused,

@@ -42,6 +42,7 @@ class VerifyVm:
     @workflow.run
     async def run(self, request: VerifyRequest) -> VerifyReport:
         """Prove it again."""
+        self.site = request.report.errand.site if request.report.errand else ""
         report = request.report
         if report.errand is None or not report.disks or report.outcome != "done":
             raise ApplicationError(

@@ -21,7 +21,8 @@ class WaveRehearsed(Contract):
 
 
 class Peak(Contract):
-    """The most of a limit that was used at once, of how many, and how many hours somebody waited for it."""
+    """The most of a limit that was used at once, of how many, and the hours in which all of it was held and somebody
+    waited for it."""
 
     most: int
     limit: int | None = None

@@ -7,6 +7,7 @@ from fleets.ordering import Fleet
 from fleets.rehearsal.calendar import Downtime, Peak, Rehearsed, WaveRehearsed
 from fleets.rehearsal.given import Given
 from fleets.rehearsal.machine import Machine
+from fleets.rehearsal.permitted import PaperPermits
 
 MOST_DOWNTIMES = 20
 MOST_NEVER = 100
@@ -15,8 +16,8 @@ MOST_NEVER = 100
 class Counting:
     """``sent``: bytes of all passes; ``paused``: why the fleet stopped itself."""
 
-    def __init__(self, given: Given, fleet: Fleet) -> None:
-        self._given, self._fleet = given, fleet
+    def __init__(self, given: Given, fleet: Fleet, permits: PaperPermits) -> None:
+        self._given, self._fleet, self._permits = given, fleet, permits
         self.sent, self.paused = 0, ""
         self._copying = self._cutting = 0
         self._began: dict[str, float] = {}
@@ -56,15 +57,24 @@ class Counting:
             peaks={
                 "copied at once": Peak(most=self._copying, limit=most),
                 "cut over at once": Peak(most=self._cutting, limit=most),
+                **self._of_permits(),
             },
             downtimes=tuple(Downtime(vm=each.vm, seconds=round(each.downtime, 1)) for each in longest),
             through_at={each.vm: self._moment(each.through_at or 0.0) for each in through},
             never=dict(list(never.items())[:MOST_NEVER]), events=events,
         )  # fmt: skip
 
+    def _of_permits(self) -> dict[str, Peak]:
+        self._permits.settle()
+        most, short, limits = self._permits.most, self._permits.short, self._permits.limits
+        used = sorted(most, key=lambda each: (-short[each], each))
+        return {each: Peak(most=most[each], limit=limits[each], waited_h=round(short[each] / 3600, 1)) for each in used}
+
     def _why(self, machine: Machine, state: MemberState) -> str:
         if machine.stuck:
             return machine.stuck
+        if why := self._permits.why(machine.vm):
+            return why
         if state.yes is not None and not state.yes.sent:
             return f"waits for {self._fleet.waits_for(self._fleet.member(machine.vm)) or 'a turn'}"
         if self.paused and state.standing is Standing.WAITING:

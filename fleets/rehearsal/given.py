@@ -43,15 +43,13 @@ class Holds:
         allocated: bytes that its disks hold.
         warm: it is copied while it runs; else in its cutover.
         on: it runs, so that its cutover is a downtime.
-        copy_needs: what its first copy takes of each limit.
-        cutover_needs: what its cutover takes.
+        needs: resources that its first copy and its cutover use, as ``[capacity]`` calls them.
     """
 
     allocated: int
     warm: bool = True
     on: bool = True
-    copy_needs: Mapping[str, int] = field(default_factory=dict)
-    cutover_needs: Mapping[str, int] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Given:
         starts: when the fleet is applied; with a time zone.
         answer: how long people take to say yes once they are asked.
         fails: VM to why its preflight fails.
-        limits: by resource, how many permits there are; what is not named is without limit.
+        limits: by resource, how many permits there are; what is not named is without limit. Nobody else holds any.
         most: after which it is given up.
     """
 

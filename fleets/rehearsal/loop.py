@@ -12,6 +12,7 @@ from fleets.rehearsal.calendar import Rehearsed
 from fleets.rehearsal.counting import Counting
 from fleets.rehearsal.given import Given
 from fleets.rehearsal.machine import Calendar, Machine
+from fleets.rehearsal.permitted import PaperPermits
 from fleets.rehearsal.pipe import Pipe
 
 HOUR = 3600.0
@@ -37,7 +38,8 @@ class _Rehearsal:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._made = 0
         self._after: dict[str, Callable[[], None]] = {}
-        self._counting = Counting(given, self._fleet)
+        self._permits = PaperPermits(given.limits, self._moment)
+        self._counting = Counting(given, self._fleet, self._permits)
 
     def play(self) -> Rehearsed:
         """Until nothing is due any more."""
@@ -144,7 +146,14 @@ class _Rehearsal:
             self._ask(machine)
             return
         self._tell(machine, Phase.INITIAL_SYNC)
-        self._pass(machine, machine.holds.allocated, lambda: self._copied(machine))
+
+        def copied() -> None:
+            self._permits.give_back(machine.vm)
+            self._copied(machine)
+
+        self._permits.ask(
+            machine.vm, "copy", machine.holds.needs, lambda: self._pass(machine, machine.holds.allocated, copied)
+        )
 
     def _pass(self, machine: Machine, size: float, then: Callable[[], None]) -> None:
         began, machine.frozen_at = self._now, self._now
@@ -196,8 +205,9 @@ class _Rehearsal:
         machine.waited(self._now, self._rates, self._pipe.share)
         held = machine.held(self._moment(), self._calendar)
         if held is None:
-            self._cut_over(machine)
+            self._ask_to_cut_over(machine)
             return
+        self._permits.give_back(machine.vm)
         if held.until is None or held.code:
             machine.stuck = held.message
         if held.until is not None and not machine.stuck:
@@ -205,6 +215,31 @@ class _Rehearsal:
             if closes is not None:
                 machine.missed.add(closes)
             self._at(max(self._seconds(held.until), self._now + 1.0), lambda: self._look(machine))
+
+    def _ask_to_cut_over(self, machine: Machine) -> None:
+        """Permits first; where they come too late for its window, they go back."""
+        if self._permits.waits(machine.vm):
+            return
+        asked = self._now
+
+        def granted() -> None:
+            if machine.held(self._moment(), self._calendar) is not None:
+                self._look(machine)
+            elif machine.holds.warm and self._now - asked > machine.request.delta_interval.total_seconds():
+                self._pass(machine, machine.changed(self._now, self._rates), lambda: self._cut_over(machine))
+            else:
+                self._cut_over(machine)
+
+        self._permits.ask(machine.vm, "cutover", machine.holds.needs, granted)
+        closes = machine.closes_at(self._moment(), self._calendar)
+        if self._permits.waits(machine.vm) and closes is not None:
+            self._at(self._seconds(closes), lambda: self._closed(machine, closes))
+
+    def _closed(self, machine: Machine, closes: datetime) -> None:
+        """A window, over one that waits for permits."""
+        if self._permits.waits(machine.vm):
+            machine.missed.add(closes)
+            self._look(machine)
 
     def _cut_over(self, machine: Machine) -> None:
         self._tell(machine, Phase.CUTOVER)
@@ -223,6 +258,7 @@ class _Rehearsal:
         def started() -> None:
             if closes is not None and self._moment() > closes:  # the source came on again when it closed
                 machine.missed.add(closes)
+                self._permits.give_back(machine.vm)
                 self._tell(machine, Phase.AWAITING_APPROVAL, ticket="t")
                 self._look(machine)
                 return
@@ -238,6 +274,7 @@ class _Rehearsal:
 
         def proven() -> None:
             machine.through_at = self._now
+            self._permits.give_back(machine.vm)
             self._tell(machine, Phase.PROBATION)
             self._at(self._now + machine.probation.total_seconds(), done)
 

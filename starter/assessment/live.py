@@ -7,10 +7,9 @@ from temporalio.client import Client, WorkflowHandle
 
 from checks import CHECKS
 from contracts.assessment import Assessed, Assessment, AssessRequest, NotLooked, Page, Summary, notes_of, unpacked
-from contracts.errors import FerryError
 from contracts.names import ASSESS, PAGE, QUEUE
 from starter.failures import as_ferry_error
-from starter.polling import polled
+from starter.polling import need_worker
 
 PATIENCE = timedelta(minutes=30)
 """5,000 VMs take a minute or two; a vCenter that is slow or goes away takes its time-outs."""
@@ -32,9 +31,7 @@ async def looked(client: Client, request: AssessRequest) -> tuple[Summary, list[
     Raises:
         FerryError: as above.
     """
-    answered = await polled(client, QUEUE)
-    if not answered.workers:
-        raise FerryError("temporal.no_worker", answered.line)
+    await need_worker(client, request.site)
     try:
         handle = await client.start_workflow(
             ASSESS,

@@ -85,7 +85,7 @@ async def _apply(
             raise applying.stale(found)
         handle = await applying.begin_fleet(client, request)
     begun.append(handle.id)
-    if queues := await unpolled(client):
+    if queues := await unpolled(client, request.defaults.get("site", "")):
         say(f"warning: no worker polls {' and '.join(map(repr, queues))}")
     if not wait:
         put({"workflow_id": handle.id, "members": len(request.members)}, output, lambda: handle.id)

@@ -8,7 +8,7 @@ import typer
 
 from contracts.errors import FerryError
 from starter.commands.starting import networks_of
-from starter.options import Config, Source
+from starter.options import Config, Site, Source
 from starter.output import Output, put, say, write
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def assess(
         Form | None, typer.Option("--output", "-o", help="The form; default: by the name of --out, else table.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write it to that file instead of stdout.")] = None,
+    site: Site = None,
     config: Config = None,
 ) -> None:
     """Run the preflight checks over a whole inventory: which VMs are ready, which are not, and why.
@@ -73,7 +74,7 @@ def assess(
     if rvtools is not None:
         found = _of_file(rvtools, vms or [], target=target, sr=sr, network=network, source=source)
     else:
-        found = _live(vms or [], source, target, sr, networks_of(network or []), config)
+        found = _live(vms or [], source, target, sr, networks_of(network or []), site, config)
     if out is not None:
         from starter.assessment.writing import save
 
@@ -87,7 +88,7 @@ def assess(
 
 def _live(
     vms: list[str], source: str | None, target: str | None, sr: str | None, networks: dict[str, str],
-    config: Path | None,
+    site: str | None, config: Path | None,
 ) -> "Assessment":  # fmt: skip
     from contracts.assessment import AssessRequest
     from starter.assessment.live import assess as assessed
@@ -98,7 +99,8 @@ def _live(
         to = target or (settings.targets[0] if len(settings.targets) == 1 else None)
         if to is None and (sr or networks):
             raise FerryError("request.invalid", "--sr and --network mean a target: name it with --target NAME")
-        request = AssessRequest(source=from_, target=to, sr=sr, networks=networks, vms=tuple(vms))
+        at = settings.site(site, from_)
+        request = AssessRequest(source=from_, target=to, sr=sr, networks=networks, vms=tuple(vms), site=at)
         return await assessed(client, request)
 
     return dial(config, work)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contracts.errors import ExitCode
-from starter.options import Config, OutputAs, Yes
+from starter.options import Config, OutputAs, Site, Yes
 from starter.output import Output, put, say
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ app = typer.Typer(
 
 
 @app.command("plan", short_help="List what was left behind, anywhere.")
-def plan(output: OutputAs = Output.TABLE, config: Config = None) -> None:
+def plan(output: OutputAs = Output.TABLE, site: Site = None, config: Config = None) -> None:
     """List all that bears a mark of Ferry on sources, targets and in the store, with owner and age. Touches nothing.
 
     \b
@@ -40,7 +40,7 @@ def plan(output: OutputAs = Output.TABLE, config: Config = None) -> None:
     from starter.views.leftovers import leftovers_view
 
     async def work(client: "Client", _: "Settings") -> "LeftoverReport":
-        return await found(client)
+        return await found(client, site or "")
 
     report = dial(config, work)
     put(report, output, lambda: leftovers_view(report))
@@ -58,6 +58,7 @@ def apply(
     ] = None,
     yes: Yes = False,
     output: OutputAs = Output.TABLE,
+    site: Site = None,
     config: Config = None,
 ) -> None:
     """Remove leftovers: all of them, or those that are named. Each is looked at once more before it goes.
@@ -81,13 +82,13 @@ def apply(
         from contracts.leftovers import CollectReport
         from starter.output import talk_console
 
-        seen = await found(client)
+        seen = await found(client, site or "")
         items = chosen(seen.items, ids or [], data or [])
         if not items:
             return seen, CollectReport()
         talk_console().print(items_view([each.item for each in items]))
         confirmed(f"Remove {len(items)} of them?", yes=yes)
-        return seen, await removed(client, items)
+        return seen, await removed(client, items, site or "")
 
     seen, report = dial(config, work)
     if not report.removed:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from starter.options import Config, OutputAs, Source
+from starter.options import Config, OutputAs, Site, Source
 from starter.output import Output, put
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starter.settings import Settings
 
 
-def inventory(source: Source = None, output: OutputAs = Output.TABLE, config: Config = None) -> None:
+def inventory(source: Source = None, site: Site = None, output: OutputAs = Output.TABLE, config: Config = None) -> None:
     """List the VMs of a source. A worker looks; nothing is touched.
 
     \b
@@ -27,7 +27,7 @@ def inventory(source: Source = None, output: OutputAs = Output.TABLE, config: Co
 
     async def work(client: "Client", settings: "Settings") -> "InspectReport":
         named = source or (settings.sources[0] if len(settings.sources) == 1 else None)
-        return await inspect(client, InspectRequest(what="inventory", source=named))
+        return await inspect(client, InspectRequest(what="inventory", source=named, site=settings.site(site, named)))
 
     machines = dial(config, work).machines
     put(machines, output, lambda: machines_view(machines))

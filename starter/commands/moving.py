@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starter.options import Config, OutputAs, Who
+from starter.options import Config, OutputAs, Site, Who
 from starter.output import Output, put
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def move_disk(
         str | None, typer.Option("--target", help="Name of [targets.NAME]; default: the only one.")
     ] = None,
     who: Who = None,
+    site: Site = None,
     output: OutputAs = Output.TABLE,
     config: Config = None,
 ) -> None:
@@ -36,7 +37,8 @@ def move_disk(
     from starter.sending import speaker
 
     async def work(client: "Client", settings: "Settings") -> "MoveDiskReport":
-        return await move(client, settings.target(target), vm=vm, sr=sr, disk=disk, who=speaker(who))
+        to = settings.target(target)
+        return await move(client, to, vm=vm, sr=sr, disk=disk, who=speaker(who), site=site or "")
 
     report = dial(config, work)
     lines = [f"disk {each.device}: {'moved' if each.moved else 'was there'}, VDI {each.vdi}" for each in report.disks]

@@ -8,7 +8,7 @@ import typer
 
 from contracts.errors import ExitCode, FerryError
 from starter.commands.starting import Approval, networks_of
-from starter.options import Config, Source
+from starter.options import Config, Site, Source
 from starter.output import Output, put, say, write
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def plan(
     rate: Annotated[
         str | None, typer.Option("--rate", metavar="SIZE", help="Bytes a second of one VM: 80MiB. [default: 100MiB]")
     ] = None,
+    site: Site = None,
     check: Annotated[bool, typer.Option("--check", help="Only check the file of -o; nothing is looked at.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of plans, for editors.")] = False,
     as_: Annotated[Output, typer.Option("--as", help="How what will happen is written to stdout.")] = Output.TABLE,
@@ -115,7 +116,7 @@ def plan(
                 if value
             },
         }  # fmt: skip
-        draft, gone = _written(wanted, source, target, config)
+        draft, gone = _written(wanted, source, target, site, config)
     _tell(draft, gone, as_, out)
 
 
@@ -125,7 +126,7 @@ def _fleet_of(out: Path | None) -> str:
 
 
 def _written(
-    wanted: "Wanted", source: str | None, target: str | None, config: Path | None
+    wanted: "Wanted", source: str | None, target: str | None, site: str | None, config: Path | None
 ) -> tuple["Draft", dict[str, str]]:  # fmt: skip
     from starter.dialling import dial
     from starter.planning.making import make
@@ -135,6 +136,8 @@ def _written(
 
     async def work(client: "Client", settings: "Settings") -> tuple["Draft", dict[str, str]]:
         wanted.said |= {"source": settings.source(source), "target": settings.target(target)}
+        if at := settings.site(site, wanted.said["source"]):
+            wanted.said["defaults"] = {"site": at, **wanted.said["defaults"]}
         return await make(client, wanted)
 
     return dial(config, work)

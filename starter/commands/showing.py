@@ -6,7 +6,7 @@ import typer
 
 from contracts.names import FLEET, Phase
 from starter.options import Config, OutputAs, Source
-from starter.output import Output, put
+from starter.output import Output, put, warn
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -55,7 +55,9 @@ def status(
         assert vm is not None
         workflow = await workflow_of(client, settings, vm, source)
         if not watch:
-            return await look(client, workflow)
+            seen = await look(client, workflow)
+            await _warn_of_nobody(client, seen)
+            return seen
         with progress() as shown:
             return await watched(client, workflow, shown, until_human=False)
 
@@ -72,6 +74,14 @@ def status(
     except KeyboardInterrupt:
         goes_on(vm)
     raise typer.Exit(_told(seen, output))
+
+
+async def _warn_of_nobody(client: "Client", seen: "Seen") -> None:
+    """It runs, but what it waits for may be a worker."""
+    from starter.polling import unpolled
+
+    if seen.status is not None and (queues := await unpolled(client, seen.status.site)):
+        warn("temporal.no_worker", f"no worker polls {' and '.join(map(repr, queues))}: it stands still until one does")
 
 
 def _told(seen: "Seen", output: Output) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.errors import FerryError
-from starter.options import Config, OutputAs, Source
+from starter.options import Config, OutputAs, Site, Source
 from starter.output import Output, put, say, warn
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def start(
     retire: Annotated[
         Retire | None, typer.Option(help="The source in the end. [default: rename, after a probation; else none]")
     ] = None,
+    site: Site = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is over, or needs a human (exit 5).")] = False,
     output: OutputAs = Output.TABLE,
     config: Config = None,
@@ -208,9 +209,8 @@ def start(
 
     settings = load_settings(config)
     named = source or said.source or (settings.source_at(said.host, said.user) if said.host else None)
-    request = request_of(
-        given | {"source": settings.source(named), "target": settings.target(target or said.target or None)}
-    )
+    given |= {"source": settings.source(named), "target": settings.target(target or said.target or None)}
+    request = request_of(given | {"site": settings.site(site, given["source"]) or None})
     begun: list[str] = []
     try:
         code = dial_with(settings, lambda client: _start(client, request, begun, wait=wait, output=output))
@@ -227,7 +227,7 @@ async def _start(client: "Client", request: "MigrateVmRequest", begun: list[str]
 
     handle = await begin(client, request)
     begun.append(handle.id)
-    if queues := await unpolled(client):
+    if queues := await unpolled(client, request.site):
         warn("temporal.no_worker", f"it is accepted, but no worker polls {' and '.join(map(repr, queues))}")
     if wait:
         from starter.waiting import wait_and_report

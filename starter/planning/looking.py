@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client
 
-from contracts.assessment import Assessed, AssessRequest
+from contracts.assessment import Assessed, AssessRequest, Summary
+from contracts.capacity import limits_among
 from contracts.errors import FerryError
 from contracts.fleet import Member
 from contracts.plan import Plan
 from contracts.plan_seen import PinnedCheck, PinnedTarget, PinnedVm, PlanSeen, target_seen
-from contracts.steps import TargetFacts
 from starter.assessment.live import looked
 
 Item = TypeVar("Item")
@@ -54,13 +54,15 @@ async def look(client: Client, plan: Plan) -> Looked:
     found = Looked(PlanSeen(at=datetime.now(UTC)))
     targets: dict[str, PinnedTarget] = {}
     machines: dict[str, PinnedVm] = {}
+    capacity: dict[str, int] = {}
     for members in (some for each in groups.values() for some in _parts(each)):
         said = plan.said_of(members[0])
         wanted = dict.fromkeys(word for member in members for word in _words(plan, member))
-        facts, rows = await _asked(client, _request(said, tuple(wanted)))
-        if facts is not None:
+        summary, rows = await _asked(client, _request(said, tuple(wanted)))
+        capacity |= summary.capacity
+        if summary.target is not None:
             target = str(said["target"])
-            targets[target] = target_seen(facts, str(said.get("sr") or ""), targets.get(target))
+            targets[target] = target_seen(summary.target, str(said.get("sr") or ""), targets.get(target))
         by_word = _by_word(rows)
         for member in members:
             matches = next((by_word[word] for word in _words(plan, member) if word in by_word), [])
@@ -70,7 +72,10 @@ async def look(client: Client, plan: Plan) -> Looked:
                 found.several[member.vm] = [row.machine_id or row.ref for row in matches]
             else:
                 found.gone.append(member.vm)
-    found.seen = PlanSeen(at=found.seen.at, targets=targets, machines=machines)
+    seen = PlanSeen(at=found.seen.at, targets=targets, machines=machines)
+    pinned = plan.model_copy(update={"seen": seen})
+    used = (each for member in plan.members for each in pinned.resources_of(member))
+    found.seen = seen.model_copy(update={"limits": dict(sorted(limits_among(capacity, used).items()))})
     return found
 
 
@@ -117,6 +122,7 @@ def _mapping(plan: Plan, member: Member) -> tuple[Any, ...]:
     return (
         said["source"],
         said["target"],
+        said.get("site") or "",
         said.get("sr") or "",
         said.get("template"),
         tuple(sorted(networks.items())),
@@ -128,7 +134,7 @@ def _request(said: dict[str, Any], vms: Sequence[str]) -> AssessRequest:
     return AssessRequest(
         source=said["source"], target=said["target"], sr=said.get("sr"), networks=said.get("networks") or {},
         template=said.get("template"), approved_steps=tuple(said.get("approved_steps") or ()), vms=tuple(vms),
-        pins=True,
+        pins=True, site=str(said.get("site") or ""),
     )  # fmt: skip
 
 
@@ -139,7 +145,7 @@ def _words(plan: Plan, member: Member) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, member.vm)))
 
 
-async def _asked(client: Client, request: AssessRequest) -> tuple[TargetFacts | None, list[Assessed]]:
+async def _asked(client: Client, request: AssessRequest) -> tuple[Summary, list[Assessed]]:
     try:
         summary, rows = await looked(client, request)
     except FerryError as error:
@@ -147,8 +153,8 @@ async def _asked(client: Client, request: AssessRequest) -> tuple[TargetFacts | 
             raise
         # None of them is there; the pool is looked at all the same, by a look that finds any VM at all.
         summary, _ = await looked(client, request.model_copy(update={"vms": (), "pins": False}))
-        return summary.target, []
-    return summary.target, rows
+        return summary, []
+    return summary, rows
 
 
 def _by_word(rows: Iterable[Assessed]) -> dict[str, list[Assessed]]:

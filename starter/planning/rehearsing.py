@@ -50,7 +50,15 @@ def given_of(plan: Plan, starts: datetime, asked: Asked) -> Given:
         fleet=plan.fleet, defaults={"source": plan.source, "target": plan.target, **plan.defaults}, waves=plan.waves,
         members=plan.members, at_once=plan.limits.at_once, failure_budget=plan.failure_budget,
     )  # fmt: skip
-    holds = {vm: Holds(each.bytes, warm=each.warm and each.power == "on", on=each.power == "on")
-             for vm, each in seen.items()}  # fmt: skip
+    holds = {
+        member.vm: Holds(
+            seen[member.vm].bytes,
+            warm=seen[member.vm].warm and seen[member.vm].power == "on",
+            on=seen[member.vm].power == "on",
+            needs=plan.resources_of(member),
+        )
+        for member in plan.members
+    }
+    limits = plan.seen.limits if plan.seen is not None else {}
     fails = {vm: f"its preflight says {', '.join(codes)}" for vm, codes in blocked(plan).items()}
-    return Given(request, holds, rates, starts, answer=asked.answer, fails=fails)
+    return Given(request, holds, rates, starts, answer=asked.answer, fails=fails, limits=limits)

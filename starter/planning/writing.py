@@ -81,7 +81,10 @@ def seen_lines(seen: PlanSeen) -> list[str]:
         lines.append('        "srs": {')
         lines += _joined(f"          {_json(key)}: {_json(srs[key])}" for key in sorted(srs))
         lines += ["        }", "      }" + ("," if number + 1 < len(targets) else "")]
-    lines += ["    },", '    "machines": {']
+    lines.append("    },")
+    if limits := plain.get("limits", {}):
+        lines += ['    "limits": {', *_joined(f"      {_json(key)}: {limits[key]}" for key in sorted(limits)), "    },"]
+    lines.append('    "machines": {')
     machines = sorted(plain.get("machines", {}).items())
     for number, (name, machine) in enumerate(machines):
         lists = {key: machine.pop(key) for key in ("disks", "nics", "checks") if key in machine}

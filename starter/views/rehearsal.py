@@ -10,6 +10,7 @@ from starter.views.tables import table
 from starter.views.words import DASH, clock, rate, seconds, size
 
 MOST_SHOWN = 10
+MOST_LIMITS = 14
 
 
 def rehearsal_view(told: Rehearsed, rates: Rates) -> RenderableType:
@@ -18,11 +19,14 @@ def rehearsal_view(told: Rehearsed, rates: Rates) -> RenderableType:
     parts: list[RenderableType] = [
         table(heads, [_wave(each) for each in told.waves], right=("VMs", "through", "windows missed"),
               whole=("begins", "copied", "first cutover", "ends")),
-        _below(table(("limit", "most used", "of"), [
-            (name, str(each.most), DASH if each.limit is None else str(each.limit))
-            for name, each in told.peaks.items()
-        ], right=("most used", "of"))),
+        _below(table(("limit", "most used", "of", "all used, and waited for"), [
+            (name, str(each.most), DASH if each.limit is None else str(each.limit),
+             seconds(each.waited_h * 3600) if each.waited_h else DASH)
+            for name, each in list(told.peaks.items())[:MOST_LIMITS]
+        ], right=("most used", "of", "all used, and waited for"))),
     ]  # fmt: skip
+    if more := len(told.peaks) - MOST_LIMITS:
+        parts += [Text(f"and {more} more limits: -o json")] if more > 0 else []
     if told.downtimes:
         longest = [(each.vm, seconds(each.seconds)) for each in told.downtimes[:MOST_SHOWN]]
         parts.append(_below(table(("longest downtimes", ""), longest)))

@@ -17,6 +17,7 @@ from fleets.rehearsal.loop import rehearse
 from fleets.rehearsal.pipe import Pipe
 from starter.main import run
 from starter.planning.rehearsing import Asked, given_of
+from starter.planning.writing import with_seen
 from tests.unit.rehearsed import plan_of
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -26,7 +27,7 @@ RATES = Rates(alone=100 * MIB, together=100 * MIB, changes=0.0, preparing=0.0, b
 
 def played(*members: dict[str, Any], holds: dict[str, Holds] | None = None, **more: Any) -> Rehearsed:
     """By default of 100 GiB each, which take 1,024 seconds alone."""
-    keys = ("rates", "starts", "answer", "fails")
+    keys = ("rates", "starts", "answer", "fails", "limits")
     rest = {key: more.pop(key) for key in keys if key in more}
     defaults = {"source": "vc", "target": "pool", "delta_interval": "1h", "downtime_budget": "5m",
                 **more.pop("defaults", {})}  # fmt: skip
@@ -139,3 +140,51 @@ def test_the_command_reads_the_file_alone(tmp_path: Path, capsys: pytest.Capture
     assert "all run on the target at" in capsys.readouterr().out
     assert run(["rehearse", str(file), "--starts", "2026-12-07T09:00"]) == 2
     assert "has no time zone" in capsys.readouterr().err
+
+
+def of_host(count: int, host: str, **limits: int) -> Rehearsed:
+    """Machines that all need one resource, of which there are so many."""
+    holds = {f"v{number}": Holds(100 * GIB, needs=(host, "link:vc/pool")) for number in range(count)}
+    return played(*({"vm": vm} for vm in holds), holds=holds, limits={host: 1, **limits})
+
+
+def test_permits_are_waited_for_and_what_is_short_is_told_by_its_hours() -> None:
+    told = of_host(4, "host:vc/esx1")
+    peak = told.peaks["host:vc/esx1"]
+    assert (told.through, peak.most, peak.limit) == (4, 1, 1)
+    assert told.peaks["copied at once"].most == 4, "a turn is taken while the permit is waited for, as in the workflow"
+    free = of_host(4, "host:vc/esx1", **{"host:vc/esx1": 4})
+    assert free.peaks["host:vc/esx1"].waited_h == 0
+    assert told.ends is not None
+    assert free.ends is not None
+    # A copy and two read-backs of 1,024 s each, one machine after another; for the last nobody waits.
+    assert 4 * 3 * 1024 / 3600 > peak.waited_h > 3 * 1024 / 3600
+    assert told.ends >= free.ends
+
+
+def test_a_limit_of_none_keeps_all_from_beginning_and_is_told() -> None:
+    told = of_host(2, "host:vc/esx1", **{"host:vc/esx1": 0})
+    assert told.through == 0
+    assert told.never["v0"] == "waits for permits, full: host:vc/esx1 (0 of 0)"
+
+
+def test_a_permit_that_comes_after_the_window_misses_it() -> None:
+    holds = {f"v{number}": Holds(100 * GIB, needs=("host:vc/esx1",)) for number in range(3)}
+    told = played(*({"vm": vm} for vm in holds), holds=holds, limits={"host:vc/esx1": 1},
+                  defaults={"windows": ["daily 22:00-22:30 UTC"], "downtime_budget": "1h"})  # fmt: skip
+    assert (told.through, told.waves[0].windows_missed) == (3, 3)
+    assert told.peaks["host:vc/esx1"].most == 1
+
+
+def test_limits_are_pinned_with_the_plan_and_rehearsed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draft = plan_of(16, 1)
+    assert draft.plan.seen is not None
+    seen = draft.plan.seen.model_copy(update={"limits": {"host:vc/esx1": 2, "datastore:vc/ds1": 3, "link:vc/pool": 5}})
+    file = tmp_path / "big.yaml"
+    file.write_text(with_seen(draft.text, draft.region, seen))
+    assert run(["rehearse", str(file), "-o", "json"]) == 0
+    peaks = json.loads(capsys.readouterr().out)["peaks"]
+    assert (peaks["link:vc/pool"]["most"], peaks["link:vc/pool"]["limit"]) == (5, 5)
+    assert peaks["host:vc/esx1"]["most"] == 1
+    assert run(["rehearse", str(file)]) == 0
+    assert "link:vc/pool" in capsys.readouterr().out

@@ -38,7 +38,7 @@ class Migration:
     async def status(self) -> Status:
         return await self.handle.query("status", result_type=Status)
 
-    async def until(self, wanted: Any, seconds: float = 20) -> Status:
+    async def until(self, wanted: Any, seconds: float = 60) -> Status:
         """Wait until the status (or the steps) are as wanted."""
         ends = time.monotonic() + seconds
         while True:

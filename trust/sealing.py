@@ -17,6 +17,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 from contracts.errors import FerryError
+from trust.packing import packed, unpacked
 
 ENCODING = b"binary/encrypted"
 """What Temporal's own samples and its Web UI call it."""
@@ -74,19 +75,18 @@ class SealingCodec(PayloadCodec):
         return tuple(self._known)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Seal each; one that is sealed stays as it is."""
+        """Pack what is large, and seal each; one that is sealed stays as it is."""
         first = self._first
-        if first is None:
-            return list(payloads)
-        return [each if _sealed(each) else _seal(first, each) for each in payloads]
+        ready = [each if _sealed(each) else packed(each) for each in payloads]
+        return ready if first is None else [each if _sealed(each) else _seal(first, each) for each in ready]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Open each that is sealed.
+        """Open each that is sealed or packed.
 
         Raises:
-            FerryError: ``temporal.payload_key_missing``, naming the key's id.
+            FerryError: ``temporal.payload_key_missing``, naming the key's id; ``temporal.payload_damaged``.
         """
-        return [self._open(each) if _sealed(each) else each for each in payloads]
+        return [unpacked(self._open(each) if _sealed(each) else each) for each in payloads]
 
     def _open(self, sealed: Payload) -> Payload:
         name = sealed.metadata.get(KEY_ID, b"").decode(errors="replace")

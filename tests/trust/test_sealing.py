@@ -1,6 +1,8 @@
 """Payloads are unreadable in Temporal, and readable with the key."""
 
 import base64
+import tracemalloc
+import zlib
 
 import pytest
 from temporalio.api.common.v1 import Payload
@@ -151,3 +153,32 @@ async def test_without_a_key_a_failure_is_in_clear_and_still_without_secrets():
     assert failure.message == "web01 is gone"
     assert "[hidden]" in failure.cause.message
     assert b"sesame-of-the-lab" not in failure.SerializeToString()
+
+
+LARGE = Payload(metadata={"encoding": b"json/plain"}, data=b'{"members":[' + b'"web01",' * 50_000 + b'"db01"]}')
+
+
+@pytest.mark.parametrize("keys", [(), (FIRST,)])
+async def test_what_is_large_is_packed_and_comes_out_as_it_was(keys):
+    small, large = await codec(*keys).encode([WORD, LARGE])
+
+    assert len(large.data) < len(LARGE.data) / 50
+    assert large.metadata["encoding"] == (b"binary/encrypted" if keys else b"binary/zlib")
+    assert (small == WORD) is not bool(keys)
+    assert await codec(*keys).decode([small, large]) == [WORD, LARGE]
+    assert await codec(*keys).decode([LARGE]) == [LARGE], "any client may send it as it is"
+    again = await codec().encode(await codec().encode([LARGE]))
+    assert await codec().decode(again) == [LARGE], "packed once"
+
+
+async def test_what_does_not_unpack_is_told_and_a_bomb_fills_no_memory(monkeypatch):
+    monkeypatch.setattr("trust.packing.MOST", 1 << 20)
+    bomb = zlib.compress(bytes(64 << 20))
+    short = (await codec().encode([LARGE]))[0].data[:-5]
+    for data in (b"", b"nothing", short, bomb, zlib.compress(b"\xff" * 100)):
+        tracemalloc.start()
+        with pytest.raises(FerryError) as failed:
+            await codec().decode([Payload(metadata={"encoding": b"binary/zlib"}, data=data)])
+        assert failed.value.code == "temporal.payload_damaged"
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        tracemalloc.stop()

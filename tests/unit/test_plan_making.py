@@ -180,7 +180,7 @@ def a_draft(*members, found):
         (("a", "b"), seen(vm("a")), "plan.not_looked"),
         (("a", "a"), seen(vm("a")), "plan.invalid"),
         (("a",), seen(vm("a", checks=(PinnedCheck(code="preflight.rdm_disk", severity="blocker"),))), "plan.blocked"),
-        (tuple(f"v{n}" for n in range(1001)), seen(), "plan.too_large"),
+        (tuple(f"v{n}" for n in range(5001)), seen(), "plan.too_large"),
     ],
 )
 def test_what_cannot_be_applied_is_refused_before_anybody_is_asked(members, found, code):
@@ -190,7 +190,7 @@ def test_what_cannot_be_applied_is_refused_before_anybody_is_asked(members, foun
 
 
 def test_a_request_that_is_too_long_for_a_fleet_is_refused():
-    made = plan("a", defaults={"networks": {f"n{number}": "x" * 1000 for number in range(600)}})
+    made = plan("a", defaults={"networks": {f"n{number}": "x" * 1000 for number in range(4200)}})
     with pytest.raises(FerryError) as refusal:
         fleet_request_of(made)
     assert refusal.value.code == "plan.too_large"

@@ -64,6 +64,8 @@ _ENTRIES = (
                "Correct the lines that the message names, then `ferry plan --check FILE`; docs/plans.md has every key.", _USAGE),
     ErrorEntry("plan.not_looked", _F, "The plan has VMs of which nothing was pinned, so nobody can say that they are as they were.",
                "Run `ferry plan -o FILE`, read what it shows, and apply the plan then.", ExitCode.STALE_PLAN),
+    ErrorEntry("plan.not_measured", _F, "No migration has ended of which the rates for a rehearsal could be taken.",
+               "Leave --measured out, and say --rate; or ask again once one has ended that copied 64 MiB or more."),
     ErrorEntry("plan.stale", _F, "VMs or the pool are not as the plan saw them; the message has the difference.",
                "Run `ferry plan -o FILE`, read the difference in Git, and apply the plan then.", ExitCode.STALE_PLAN),
     ErrorEntry("plan.blocked", _F, "Some of the plan's VMs cannot be migrated as they are.",

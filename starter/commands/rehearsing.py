@@ -2,13 +2,20 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contracts.errors import ExitCode
-from starter.options import OutputAs
-from starter.output import Output, put
+from contracts.sizes import spoken_size
+from starter.options import Config, OutputAs
+from starter.output import Output, put, say
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from starter.planning.measuring import Measured
+    from starter.settings import Settings
 
 
 def rehearse(
@@ -17,6 +24,9 @@ def rehearse(
     rate: Annotated[
         str | None, typer.Option("--rate", metavar="SIZE", help="Bytes a second of one VM. [as the plan says]")
     ] = None,
+    measured: Annotated[
+        bool, typer.Option("--measured", help="Take the rate of one VM from migrations that have ended, by Temporal.")
+    ] = False,
     together: Annotated[
         str | None, typer.Option("--together", metavar="SIZE", help="Of all that are copied at once. [4 times --rate]")
     ] = None,
@@ -30,17 +40,19 @@ def rehearse(
         str, typer.Option("--answer", metavar="TIME", help="How long people take to say yes once they are asked.")
     ] = "0s",
     output: OutputAs = Output.TABLE,
+    config: Config = None,
 ) -> None:
     """Play a plan through on paper: when each wave ends, which windows are missed, what is short, who is down longest.
 
     The functions that decide for the workflows decide here, in a loop of discrete events: a plan of 10,000 VMs takes
-    seconds. It reads the file alone, and asks no system. Take the rates from a migration of your own
-    (`ferry report VM`); a rehearsal is as good as they are.
+    seconds. It reads the file alone, and asks no system; with --measured also the reports of the latest migrations that
+    ended between the plan's source and target. A rehearsal is as good as its rates.
 
     \b
     Examples:
       ferry rehearse spring.yaml
       ferry rehearse spring.yaml --starts 2026-12-01T08:00+01:00 --rate 80M --together 300M --answer 4h
+      ferry rehearse spring.yaml --measured
       ferry rehearse spring.yaml --bandwidth "08:00,50M 19:00,off" -o json
 
     \b
@@ -58,10 +70,24 @@ def rehearse(
         raise wrong(draft.path, problems)
     said = {"rate": rate, "together": together, "changes": changes, "bandwidth": bandwidth, "answer": answer}
     asked = Asked.model_validate({name: value for name, value in said.items() if value is not None})
-    given = given_of(draft.plan, _moment(starts), asked)
+    known = _measured(draft.plan.source, draft.plan.target, config) if measured else None
+    given = given_of(draft.plan, _moment(starts), asked, known)
     told = play(given)
+    if known is not None:
+        many = known.migrations
+        say(f"measured: {spoken_size(known.alone)}/s a VM, the median of {many} migration{'s' if many > 1 else ''}")
     put(told, output, lambda: rehearsal_view(told, given.rates))
     raise typer.Exit(ExitCode.DONE if told.through == told.machines else ExitCode.PARTIAL)
+
+
+def _measured(source: str, target: str, config: Path | None) -> "Measured":
+    from starter.dialling import dial
+    from starter.planning.measuring import measure
+
+    async def work(client: "Client", _: "Settings") -> "Measured":
+        return await measure(client, source, target)
+
+    return dial(config, work)
 
 
 def _moment(text: str | None) -> datetime:

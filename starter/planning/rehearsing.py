@@ -13,6 +13,7 @@ from contracts.plan import Plan, rate_of
 from contracts.sizes import Size
 from fleets.rehearsal.given import Given, Holds, Rates
 from starter.planning.checking import blocked
+from starter.planning.measuring import Measured
 
 TOGETHER = 4
 """Times the rate of one VM that all get together, where nothing is said: a worker copies four disks at once."""
@@ -28,8 +29,8 @@ class Asked(Request):
     answer: Duration = Field(default=timedelta(0), description="how long people take to say yes")
 
 
-def given_of(plan: Plan, starts: datetime, asked: Asked) -> Given:
-    """Of a plan that holds together.
+def given_of(plan: Plan, starts: datetime, asked: Asked, measured: Measured | None = None) -> Given:
+    """Of a plan that holds together. What was asked for wins over what was measured.
 
     Raises:
         FerryError: ``plan.not_looked``: nothing was seen of a VM.
@@ -37,13 +38,15 @@ def given_of(plan: Plan, starts: datetime, asked: Asked) -> Given:
     seen = plan.seen.machines if plan.seen is not None else {}
     if missing := [member.vm for member in plan.members if member.vm not in seen]:
         raise FerryError("plan.not_looked", f"nothing was pinned of {missing[0]} ({len(missing)} in all)")
-    alone = asked.rate or rate_of(plan)[0]
+    alone = asked.rate or (measured.alone if measured is not None else rate_of(plan)[0])
     usual = Rates()
+    beside = measured.beside if measured is not None else None
     rates = Rates(
         alone=alone,
         together=asked.together or TOGETHER * alone,
         limit=parse_bandwidth(asked.bandwidth),
         changes=usual.changes if asked.changes is None else asked.changes,
+        beside=usual.beside if beside is None else beside,
     )
     # Not checked again: a plan may have more members than one fleet.
     request = MigrateFleetRequest.model_construct(

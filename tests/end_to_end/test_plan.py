@@ -151,6 +151,9 @@ def test_a_plan_that_is_no_longer_true_is_refused_with_the_difference_and_a_true
     report = json.loads(ended.stdout)
     assert (report["outcome"], report["standing"]) == ("done", {"done": 2})
     assert set(running.pool()) == {"web01", "db01"}
+    too_small = running.ferry("rehearse", str(path), "--measured")
+    assert (too_small.returncode, "error[plan.not_measured]" in too_small.stderr) == (1, True)
+    assert running.ferry("rehearse", str(path)).returncode == 0
 
 
 async def test_what_is_applied_twice_is_begun_once_and_another_plan_of_that_name_is_refused(

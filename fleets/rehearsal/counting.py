@@ -67,7 +67,7 @@ class Counting:
     def _of_permits(self) -> dict[str, Peak]:
         self._permits.settle()
         most, short, limits = self._permits.most, self._permits.short, self._permits.limits
-        used = sorted(most, key=lambda each: (-short[each], each))
+        used = sorted(most, key=lambda each: (-short[each], -most[each] / max(1, limits[each]), each))
         return {each: Peak(most=most[each], limit=limits[each], waited_h=round(short[each] / 3600, 1)) for each in used}
 
     def _why(self, machine: Machine, state: MemberState) -> str:

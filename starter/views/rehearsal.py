@@ -42,7 +42,7 @@ def rehearsal_view(told: Rehearsed, rates: Rates) -> RenderableType:
     )
     parts.append(_below(Text(
         f"Fleet {told.fleet}: {ends}; {size(told.bytes_sent)} are sent. Reckoned with {rate(rates.alone)} a VM, "
-        f"{rate(rates.together)} together, {rate(rates.changes)} written by a guest."
+        f"{rate(rates.together)} together, {rate(rates.changes)} written by a guest. Times are UTC."
     )))  # fmt: skip
     return Group(*parts)
 

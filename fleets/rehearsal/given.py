@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from contracts.bandwidth import Timetable
 from contracts.fleet import MigrateFleetRequest
+from cutovers.prediction import SHUTDOWN, START
 
 MIB = 1 << 20
 PREPARING = 60.0
@@ -25,6 +26,8 @@ class Rates:
         changes: bytes a second that a guest writes anew.
         preparing: seconds before a first copy.
         beside: seconds of a pass beside its bytes.
+        shutdown: seconds that a guest takes to go off.
+        start: seconds between the last proof before the start and the target that runs.
     """
 
     alone: float = 100.0 * MIB
@@ -33,6 +36,8 @@ class Rates:
     changes: float = 0.05 * MIB
     preparing: float = PREPARING
     beside: float = BESIDE
+    shutdown: float = SHUTDOWN
+    start: float = START
 
 
 @dataclass(frozen=True)

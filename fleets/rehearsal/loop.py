@@ -6,7 +6,6 @@ from heapq import heappop, heappush
 
 from contracts.fleet import MemberState, MemberTold, Standing, Yes
 from contracts.names import Phase
-from cutovers.prediction import SHUTDOWN, START
 from fleets.ordering import RULE, Fleet
 from fleets.rehearsal.calendar import Rehearsed
 from fleets.rehearsal.counting import Counting
@@ -253,7 +252,7 @@ class _Rehearsal:
 
         def copied() -> None:
             assert machine.final is not None
-            self._at(self._now + machine.final.proving.total_seconds() + START, started)
+            self._at(self._now + machine.final.proving.total_seconds() + self._rates.start, started)
 
         def started() -> None:
             if closes is not None and self._moment() > closes:  # the source came on again when it closed
@@ -266,7 +265,7 @@ class _Rehearsal:
             self._tell(machine, Phase.START)
             self._prove(machine)
 
-        self._at(self._now + (SHUTDOWN if machine.holds.on else 0.0), off)
+        self._at(self._now + (self._rates.shutdown if machine.holds.on else 0.0), off)
 
     def _prove(self, machine: Machine) -> None:
         """The source is read whole, and the target where that was not done before."""

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 import worker
 from contracts.fleet import FleetAck, FleetReport, FleetStatus
-from contracts.names import MIGRATE_FLEET, QUEUE
+from contracts.fleet_rows import FleetMembers, MemberRow
+from contracts.names import MEMBERS, MIGRATE_FLEET, QUEUE
 from contracts.told import Report
 from starter.temporal_server import DevServer
 from tests.end_to_end.running import Programs
@@ -31,7 +32,10 @@ class Played:
     """What came of it.
 
     Attributes:
+        began: when it was asked for.
         seconds: from the request to the report.
+        rows: as the fleet tells of its members in the end.
+        reports: of those that came through.
         histories: by workflow id, each run's events and bytes.
         asked: VM to the code of what a human was asked about.
         kept: VDIs that stay of the one that was called off.
@@ -41,6 +45,9 @@ class Played:
 
     report: FleetReport
     seconds: float
+    began: datetime = datetime.min
+    rows: dict[str, MemberRow] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
     histories: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
@@ -62,7 +69,7 @@ class Playing:
         """A person approves the first wave once all of it asks, and calls off the guest that does not shut down."""
         client = await Client.connect(self._server.address, data_converter=pydantic_data_converter)
         await worker.register_search_attributes(client)
-        began = time.monotonic()
+        began, self._played.began = time.monotonic(), datetime.now(UTC)
         name = f"fleet/{self._made.request['fleet']}"
         self._fleet = await client.start_workflow(
             MIGRATE_FLEET, self._made.request, id=name, task_queue=QUEUE, result_type=FleetReport
@@ -75,6 +82,11 @@ class Playing:
         stubborn = client.get_workflow_handle(f"migrate/vsphere/{self._made.stubborn}")
         self._played.kept = set((await stubborn.query("report", result_type=Report)).kept_vdis)
         await self._read_histories(client)
+        told = await self._fleet.query(MEMBERS, result_type=FleetMembers)
+        self._played.rows = {row.vm: row for row in told.members}
+        for vm in self._made.good:
+            done = client.get_workflow_handle(f"migrate/vsphere/{vm}", result_type=Report)
+            self._played.reports[vm] = await done.result()
         return self._played
 
     async def _seen(self, look: Callable[[], Any]) -> bool:

@@ -51,7 +51,7 @@ from disks.store import Store
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from starter.connecting import connect
-from starter.polling import queues_of
+from starter.polling import polled, queues_of
 from trust.converting import codec_of, converter_with
 from trust.telling import core_runtime, speak
 from workflows.assess import Assess
@@ -68,6 +68,8 @@ from workflows.versioned import VersionedCapacity, VersionedFleet
 
 GRACE = timedelta(seconds=5)
 """After SIGTERM: activities cut their segment and hand over within it."""
+COUNTED_EVERY = 10.0
+"""Seconds between looks at how many workers there are."""
 DISKS_AT_ONCE = 8
 """Copies per worker: bandwidth is the limit, and each holds 12 MiB of buffers."""
 
@@ -98,7 +100,11 @@ def build_systems(config: Config) -> Systems:
         },
         notify=config.notify,
         site=config.worker.site,
-        limits=Limits(config.worker.bandwidth, {name: each.disks_per_host for name, each in config.sources.items()}),
+        limits=Limits(
+            config.worker.bandwidth,
+            {name: each.disks_per_host for name, each in config.sources.items()},
+            config.capacity.bandwidth,
+        ),
         capacity=config.capacity,
     )
 
@@ -224,6 +230,15 @@ def _activities_of(holder: object) -> list[Callable[..., Any]]:
     ]
 
 
+async def _count_workers(client: Client, systems: Systems) -> None:
+    """How many share the budgets of bandwidth: whoever polls the same queue. Who has died counts a minute longer."""
+    queue = queue_of(TRANSFER_QUEUE, systems.site)
+    while True:
+        with contextlib.suppress(RPCError):  # then as many as before
+            systems.limits.workers = max(1, len((await polled(client, queue, systems.site)).workers))
+        await asyncio.sleep(COUNTED_EVERY)
+
+
 async def serve(config: Config) -> None:
     """Poll until SIGTERM or SIGINT; then cut what is under way, hand over, and log out."""
     systems = build_systems(config)
@@ -240,8 +255,11 @@ async def serve(config: Config) -> None:
     async with contextlib.AsyncExitStack() as running:
         for each in workers(client, systems, config.worker.build_id):
             await running.enter_async_context(each)
+        counting = asyncio.create_task(_count_workers(client, systems)) if config.capacity.bandwidth else None
         print("ready", flush=True)
         await stop.wait()
+        if counting is not None:
+            counting.cancel()
         log.info("worker stops: open segments are cut and handed over")
     with ThreadPoolExecutor() as pool:
         for system in (*systems.sources.values(), *systems.targets.values()):

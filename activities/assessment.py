@@ -63,7 +63,13 @@ class AssessmentActivities:
             templates += 0 if request.vms or request.tags or request.folders else left_out
         if not any(found.values()) and (request.vms or request.tags or request.folders):
             raise FerryError("vm.unknown", f"no VM of {' and '.join(sources)} {_chosen_by(request)}")
-        return Inventory(machines=found, templates=templates, target=target, capacity=self._systems.capacity.flat())
+        return Inventory(
+            machines=found,
+            templates=templates,
+            target=target,
+            capacity=self._systems.capacity.flat(),
+            bandwidth=self._systems.capacity.bandwidth,
+        )
 
     def _assess(self, order: PageOrder) -> Page:
         source = self._systems.source(order.source)

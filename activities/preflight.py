@@ -43,7 +43,11 @@ class PreflightActivities:
             vmware_tools=order.vmware_tools,
             approved_steps=order.approved_steps,
             segment_bytes=order.segment_bytes,
-            bandwidths=(order.bandwidth, self._systems.limits.bandwidth),
+            bandwidths=(
+                order.bandwidth,
+                self._systems.limits.bandwidth,
+                *self._systems.limits.budgets_of(order.errand).values(),
+            ),
             smoke=order.smoke,
         )
         return Preflight(

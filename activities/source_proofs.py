@@ -68,7 +68,7 @@ class SourceProofs:
 
         def allow(count: int, cut: threading.Event) -> bool:
             meanwhile()
-            return self._systems.limits.allow(errand.migration, order.bandwidth, count, cut)
+            return self._systems.limits.allow(errand, order.bandwidth, count, cut)
 
         def prove() -> Finding:
             if md5 is None:

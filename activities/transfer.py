@@ -79,7 +79,7 @@ class TransferActivities:
                 segment_bytes=order.segment_bytes,
                 cut=cut,
                 meter=meter,
-                allow=lambda count, cut: limits.allow(errand.migration, order.bandwidth, count, cut),
+                allow=lambda count, cut: limits.allow(errand, order.bandwidth, count, cut),
             )
             try:
                 with self._watched(order, cut) as why, limits.turn(errand.source, order.host, cut) as ours:

@@ -130,6 +130,7 @@ class Inventory(Contract):
     templates: int = Field(default=0, description="left out: templates are not migrated")
     target: TargetFacts | None = None
     capacity: dict[str, int] = Field(default={}, description="`[capacity]` of the worker that answers, by kind or name")
+    bandwidth: dict[str, str] = Field(default={}, description="its `[capacity.bandwidth]`")
 
 
 class PageOrder(Contract):
@@ -156,6 +157,7 @@ class Summary(Contract):
     templates: int = 0
     target: TargetFacts | None = None
     capacity: dict[str, int] = {}
+    bandwidth: dict[str, str] = {}
 
 
 class NotLooked(Contract):

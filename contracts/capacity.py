@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from contracts.bandwidth import Bandwidth
 from contracts.base import Contract, Request
 
 KINDS = ("sr", "link", "host", "datastore", "site")
+SHARED = ("link", "site")
+"""What has a budget of bandwidth."""
 MOST_NAMED = 1000
 MOST_PER_ASK = 64
 """Resources that one migration may need: its disks lie on so many datastores at most."""
+
+
+Limit = TypeVar("Limit", int, str)
 
 
 class CapacityConfig(Request):
@@ -28,6 +34,12 @@ class CapacityConfig(Request):
         description='of one: "host:vc/esx1", "datastore:vc/ds1", "sr:pool/fast", "link:vc/pool", "site:dc2"',
     )
 
+    bandwidth: dict[str, Bandwidth] = Field(
+        default={},
+        max_length=MOST_NAMED,
+        description='bytes a second of all workers together: "link" or "link:vc/pool", "site" or "site:dc2"',
+    )
+
     @model_validator(mode="after")
     def _of_a_kind(self) -> "CapacityConfig":
         for name, limit in self.named.items():
@@ -36,6 +48,10 @@ class CapacityConfig(Request):
                 raise ValueError(f"named: {name!r} is none: write KIND:NAME with a kind of {', '.join(KINDS)}")
             if limit < 0:
                 raise ValueError(f"named: {name}: {limit} is less than nothing")
+        for name in self.bandwidth:
+            kind, sign, rest = name.partition(":")
+            if kind not in SHARED or bool(sign) is not bool(rest):
+                raise ValueError(f"bandwidth: {name!r} is none: write {' or '.join(SHARED)}, or KIND:NAME")
         return self
 
     def flat(self) -> dict[str, int]:
@@ -48,7 +64,7 @@ class CapacityConfig(Request):
         return dict(list(limits_among(self.flat(), resources).items())[:MOST_PER_ASK])
 
 
-def limits_among(flat: Mapping[str, int], resources: Iterable[str]) -> dict[str, int]:
+def limits_among(flat: Mapping[str, Limit], resources: Iterable[str]) -> dict[str, Limit]:
     """Of those that have a limit, by their own name or by their kind."""
     found = {each: flat.get(each, flat.get(each.partition(":")[0])) for each in dict.fromkeys(resources)}
     return {each: limit for each, limit in found.items() if limit is not None}

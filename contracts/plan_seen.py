@@ -98,6 +98,7 @@ class PlanSeen(Contract):
     limits: dict[str, int] = Field(
         default={}, description="permits that its machines need of `[capacity]`, as it was then: for rehearsals"
     )
+    bandwidth: dict[str, str] = Field(default={}, description="the same, of budgets of bandwidth")
     machines: dict[str, PinnedVm] = Field(default={}, description="by the name that the plan calls it")
 
 

@@ -38,7 +38,7 @@ class Assess:
             totals = totals.plus(page.totals)
         return Summary(
             totals=totals, pages=len(self._pages), templates=found.templates, target=found.target,
-            capacity=found.capacity,
+            capacity=found.capacity, bandwidth=found.bandwidth,
         )  # fmt: skip
 
     @workflow.query(name=PAGE)

@@ -34,7 +34,7 @@ def rehearse(
         str | None, typer.Option("--changes", metavar="SIZE", help="Bytes a second that a guest writes anew. [51K]")
     ] = None,
     bandwidth: Annotated[
-        str, typer.Option("--bandwidth", metavar="LIMIT", help="As in ferry.toml: 50M, or '08:00,50M 19:00,off' (UTC).")
+        str, typer.Option("--bandwidth", metavar="LIMIT", help="50M, or '08:00,50M 19:00,off' (UTC). [as pinned]")
     ] = "",
     answer: Annotated[
         str, typer.Option("--answer", metavar="TIME", help="How long people take to say yes once they are asked.")

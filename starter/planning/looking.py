@@ -55,11 +55,13 @@ async def look(client: Client, plan: Plan) -> Looked:
     targets: dict[str, PinnedTarget] = {}
     machines: dict[str, PinnedVm] = {}
     capacity: dict[str, int] = {}
+    bandwidth: dict[str, str] = {}
     for members in (some for each in groups.values() for some in _parts(each)):
         said = plan.said_of(members[0])
         wanted = dict.fromkeys(word for member in members for word in _words(plan, member))
         summary, rows = await _asked(client, _request(said, tuple(wanted)))
         capacity |= summary.capacity
+        bandwidth |= summary.bandwidth
         if summary.target is not None:
             target = str(said["target"])
             targets[target] = target_seen(summary.target, str(said.get("sr") or ""), targets.get(target))
@@ -74,8 +76,9 @@ async def look(client: Client, plan: Plan) -> Looked:
                 found.gone.append(member.vm)
     seen = PlanSeen(at=found.seen.at, targets=targets, machines=machines)
     pinned = plan.model_copy(update={"seen": seen})
-    used = (each for member in plan.members for each in pinned.resources_of(member))
-    found.seen = seen.model_copy(update={"limits": dict(sorted(limits_among(capacity, used).items()))})
+    used = sorted({each for member in plan.members for each in pinned.resources_of(member)})
+    limits, budgets = limits_among(capacity, used), limits_among(bandwidth, used)
+    found.seen = seen.model_copy(update={"limits": limits, "bandwidth": budgets})
     return found
 
 

@@ -25,8 +25,15 @@ class Asked(Request):
     rate: Size | None = Field(default=None, ge=1, description="of one VM; default: as the plan says")
     together: Size | None = Field(default=None, ge=1, description="of all that are copied at once")
     changes: Size | None = Field(default=None, ge=0, description="that a guest writes anew")
-    bandwidth: Bandwidth = Field(default="", description="a calendar of limits, as workers have it")
+    bandwidth: Bandwidth = Field(default="", description="a calendar of limits; default: the budget that was pinned")
     answer: Duration = Field(default=timedelta(0), description="how long people take to say yes")
+
+
+def _budget_of(plan: Plan) -> str:
+    """That of the plan's own link, else of its site; members that go elsewhere are taken to share it."""
+    budgets = plan.seen.bandwidth if plan.seen is not None else {}
+    site = plan.defaults.get("site")
+    return budgets.get(f"link:{plan.source}/{plan.target}") or budgets.get(f"site:{site}", "")
 
 
 def given_of(plan: Plan, starts: datetime, asked: Asked, measured: Measured | None = None) -> Given:
@@ -44,7 +51,7 @@ def given_of(plan: Plan, starts: datetime, asked: Asked, measured: Measured | No
     rates = Rates(
         alone=alone,
         together=asked.together or TOGETHER * alone,
-        limit=parse_bandwidth(asked.bandwidth),
+        limit=parse_bandwidth(asked.bandwidth or _budget_of(plan)),
         changes=usual.changes if asked.changes is None else asked.changes,
         beside=usual.beside if beside is None else beside,
     )

@@ -82,8 +82,10 @@ def seen_lines(seen: PlanSeen) -> list[str]:
         lines += _joined(f"          {_json(key)}: {_json(srs[key])}" for key in sorted(srs))
         lines += ["        }", "      }" + ("," if number + 1 < len(targets) else "")]
     lines.append("    },")
-    if limits := plain.get("limits", {}):
-        lines += ['    "limits": {', *_joined(f"      {_json(key)}: {limits[key]}" for key in sorted(limits)), "    },"]
+    for section in ("limits", "bandwidth"):
+        if said := plain.get(section):
+            within = _joined(f"      {_json(key)}: {_json(said[key])}" for key in sorted(said))
+            lines += [f'    "{section}": {{', *within, "    },"]
     lines.append('    "machines": {')
     machines = sorted(plain.get("machines", {}).items())
     for number, (name, machine) in enumerate(machines):

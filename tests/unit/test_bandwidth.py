@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from activities.limits import Limits
 from contracts.bandwidth import parse_bandwidth
+from contracts.capacity import CapacityConfig
+from contracts.steps import Errand
 from disks.throttle import Throttle
 
 MONDAY = datetime(2026, 11, 23)
@@ -99,13 +101,57 @@ def test_a_wait_is_cut_at_once():
     assert time.monotonic() - began < 1
 
 
+def errand(migration, source="vc", site=""):
+    return Errand(migration=migration, workflow="w", source=source, target="pool", vm="web01", site=site)
+
+
 def test_a_migration_and_its_worker_are_both_obeyed():
     limits, never = Limits("64M"), threading.Event()
     began = time.monotonic()
     for _ in range(5):
-        assert limits.allow("one", "", 8 * MIB, never)
-        assert limits.allow("two", "1G", 8 * MIB, never)
+        assert limits.allow(errand("one"), "", 8 * MIB, never)
+        assert limits.allow(errand("two"), "1G", 8 * MIB, never)
     assert time.monotonic() - began >= 9 * 8 / 64, "both share what the worker is allowed"
+
+
+@pytest.mark.parametrize(
+    ("budgets", "least"),
+    [
+        ({"link": "64M"}, 8 / 64),
+        ({"link:vc/pool": "64M", "link": "1M"}, 8 / 64),
+        ({"site:dc2": "32M"}, 2 * 8 / 32),
+        ({"link:vc2/pool": "1M", "site:dc3": "1M"}, 0),
+    ],
+)
+def test_a_budget_is_of_all_migrations_on_a_link_or_of_a_site(budgets, least):
+    limits, never = Limits("", budgets=budgets), threading.Event()
+    began = time.monotonic()
+    for migration in ("one", "two", "three"):
+        assert limits.allow(errand(migration, site="dc2"), "", 8 * MIB, never)
+    took = time.monotonic() - began
+    assert 2 * 8 / 64 * (least > 0) <= took < 2 * max(least, 8 / 32) + 0.5
+    assert took >= least
+
+
+def test_a_worker_takes_its_part_of_a_budget_and_no_more():
+    limits, never = Limits("", budgets={"link": "128M"}), threading.Event()
+    limits.workers = 4
+    began = time.monotonic()
+    for _ in range(3):
+        assert limits.allow(errand("one"), "", 8 * MIB, never)
+    assert time.monotonic() - began >= 2 * 8 / (128 / 4)
+    limits.workers = 1
+    began = time.monotonic()
+    for _ in range(3):
+        assert limits.allow(errand("one"), "", 8 * MIB, never)
+    assert time.monotonic() - began < 2 * 8 / (128 / 4) + 0.25, "the others are gone"
+
+
+@pytest.mark.parametrize("name", ["host", "host:vc/esx1", "link:", "lan", ""])
+def test_only_links_and_sites_have_a_budget(name):
+    with pytest.raises(ValueError, match="write link or site"):
+        CapacityConfig(bandwidth={name: "1M"})
+    assert CapacityConfig(bandwidth={"link": "1M", "site:dc2": "off"}).flat() == {}
 
 
 def test_no_more_disks_at_once_from_one_host_than_its_turns():

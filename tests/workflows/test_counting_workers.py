@@ -33,7 +33,8 @@ async def test_workers_of_a_site_are_counted_and_those_of_others_are_not(
     async with contextlib.AsyncExitStack() as running:
         for identity, site in (("one", "counted"), ("two", "counted"), ("three", "elsewhere"), ("four", "")):
             queue = queue_of(TRANSFER_QUEUE, site)
-            await running.enter_async_context(Worker(client, task_queue=queue, activities=[nothing], identity=identity))
+            its = await Client.connect(dev_server.address, identity=identity)
+            await running.enter_async_context(Worker(its, task_queue=queue, activities=[nothing]))
         async with asyncio.timeout(20):
             while systems.limits.workers < 2:
                 await asyncio.sleep(0.1)

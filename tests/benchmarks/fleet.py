@@ -11,24 +11,28 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import resource
+import sys
 import tempfile
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from contracts.config import TemporalConfig
 from contracts.fleet import FleetAck, FleetReport, FleetStatus
 from contracts.names import MIGRATE_FLEET, QUEUE, TRANSFER_QUEUE
 from starter.fleets import look_at
 from starter.temporal_server import DevServer
 from tests.support import register_search_attributes
 from tests.workflows.test_fleet import FleetSteps
+from trust.converting import converter_of
 from workflows.migrate_fleet import MigrateFleet
 from workflows.migrate_vm import MigrateVm
 
@@ -63,6 +67,9 @@ async def measure(client: Client, size: int) -> dict[str, Any]:
     seen = await look_at(client, name)
     status_s = time.monotonic() - asked
     assert len(seen.members) == size
+    command_s, listed_s = [
+        await _ferry(client, *words) for words in (("status", f"fleet/{name}"), ("status", "--fleet", name))
+    ]
     asked = time.monotonic()
     said = {"who": "ann", "waves": ["one"]}
     ack: FleetAck = await fleet.execute_update("approve", said, result_type=FleetAck)
@@ -86,8 +93,21 @@ async def measure(client: Client, size: int) -> dict[str, Any]:
         "most_events_of_a_run": max(events for events, _ in (*runs, *sample)),
         "most_bytes_of_a_run": max(each for _, each in (*runs, *sample)),
         "status_s": round(status_s, 2), "approved_at_once": len(ack.taken), "approve_s": round(approve_s, 2),
-        "wave_through_s": round(wave_s, 1),
+        "wave_through_s": round(wave_s, 1), "ferry_status_s": round(command_s, 2), "ferry_list_s": round(listed_s, 2),
     }  # fmt: skip
+
+
+async def _ferry(client: Client, *words: str) -> float:
+    """Seconds of a whole `ferry` command, as a person types it."""
+    environment = {**os.environ, "TEMPORAL_ADDRESS": client.service_client.config.target_host}
+    began = time.monotonic()
+    told = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "ferry"), *words, "-o", "json", env=environment, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await told.communicate()
+    assert told.returncode in (0, 5, 8), err.decode()
+    assert out
+    return time.monotonic() - began
 
 
 async def _until(fleet: WorkflowHandle[Any, Any], wanted: Callable[[FleetStatus], bool]) -> None:
@@ -114,7 +134,7 @@ async def bench(sizes: Sequence[int]) -> list[dict[str, Any]]:
     """A row for each size."""
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="ferry-bench-") as folder, DevServer(Path(folder) / "temporal") as server:
-        client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+        client = await Client.connect(server.address, data_converter=converter_of(TemporalConfig()))
         await register_search_attributes(server.address)
         common: dict[str, Any] = {"activities": QuickSteps().all(), "max_concurrent_activities": 200,
                                   "max_heartbeat_throttle_interval": timedelta(seconds=1)}  # fmt: skip

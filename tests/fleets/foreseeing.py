@@ -31,7 +31,6 @@ def foreseen(made: Installation, played: Played) -> Rehearsed:
         alone=alone, together=at_once * alone, changes=changes, beside=beside,
         shutdown=off, start=0.0, preparing=median(_preparing(played, vm) for vm in first),
     )  # fmt: skip
-    print(rates)
     holds = {each["vm"]: _holds(made, played, each) for each in made.request["members"]}
     bad = {made.bad: "its preflight says so", made.stubborn: "its guest stays on"}
     request = MigrateFleetRequest.model_validate(made.request)

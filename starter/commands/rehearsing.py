@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contracts.errors import ExitCode
-from contracts.sizes import spoken_size
 from starter.options import Config, OutputAs
 from starter.output import Output, put, say
 
@@ -58,6 +57,7 @@ def rehearse(
     \b
     0: all come through. 3: some do not, and it says why. 2: lines of the plan must be corrected.
     """
+    from contracts.sizes import spoken_size
     from fleets.rehearsal.loop import rehearse as play
     from starter.planning.checking import problems_of
     from starter.planning.reading import read_plan

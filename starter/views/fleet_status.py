@@ -130,7 +130,9 @@ def _waiting(seen: SeenFleet) -> Iterator[RenderableType]:
     yield Text(f"\n{len(held)} would be cut over after others:")
     alike: dict[tuple[str, str], list[str]] = {}
     for row in held:
-        alike.setdefault((row.waits_for, "" if row.asks else f"by {row.approved_by}"), []).append(row.vm)
+        alike.setdefault(
+            (row.waits_for, "" if row.asks or not row.approved_by else f"by {row.approved_by}"), []
+        ).append(row.vm)
     said = [
         (f"{', '.join(vms[:3])}{f' and {len(vms) - 3} more' if len(vms) > 3 else ''}", waits_for, approved)
         for (waits_for, approved), vms in list(alike.items())[:MOST]

@@ -24,6 +24,7 @@ from contracts.fleet import (
 from contracts.names import Phase
 from fleets.ordering import Fleet
 from fleets.rows import members_of
+from fleets.telling import status_of
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 DEFAULTS = {"source": "vc", "target": "pool"}
@@ -173,3 +174,31 @@ def test_what_a_full_fleet_carries_from_run_to_run_fits_into_one_payload() -> No
     assert len(carried.model_dump_json()) < 2 << 20
     rows = members_of(Fleet(carried, carried.state.members if carried.state is not None else {}))
     assert len(rows.model_dump_json()) < 2 << 20
+
+
+def test_who_waits_for_the_rules_yes_in_a_paused_fleet_is_told_to_wait_for_the_fleet_and_asks_nobody() -> None:
+    waves = [{"name": "asked"}, {"name": "auto", "approval": "auto"}]
+    members = ({"vm": "web", "wave": "auto"}, {"vm": "refused", "wave": "auto"}, {"vm": "new", "wave": "auto"})
+    asked = request({"vm": "db", "wave": "asked"}, *members, waves=waves)
+    waits = {"copied": NOW}
+    states = {
+        "db": MemberState(standing=Standing.DONE),
+        "web": running(Phase.AWAITING_APPROVAL).model_copy(update=waits),
+        "refused": running(Phase.AWAITING_APPROVAL, refused=True).model_copy(update=waits),
+        "new": running(Phase.INITIAL_SYNC),
+    }
+    fleet = Fleet(asked, states, paused=True)
+
+    now = status_of(fleet, FleetState(paused=True), over=False)
+
+    assert now.asks == ("refused",)
+    assert [(wave.name, wave.asks) for wave in now.waves] == [("asked", 0), ("auto", 1)]
+    rows = {row.vm: (row.asks, row.waits_for) for row in members_of(fleet).members}
+    assert rows == {
+        "db": (False, ""), "web": (False, "the fleet, which is paused"), "refused": (True, ""), "new": (False, ""),
+    }  # fmt: skip
+
+    asks_first = Fleet(asked, {**states, "db": running(Phase.AWAITING_APPROVAL)}, paused=True)
+    assert status_of(asks_first, FleetState(paused=True), over=False).asks == ("db", "refused")
+    [web] = [row.waits_for for row in members_of(asks_first).members if row.vm == "web"]
+    assert web == "wave asked, of which 1 have not ended"

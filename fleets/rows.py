@@ -12,6 +12,8 @@ def members_of(fleet: Fleet) -> FleetMembers:
 
 def _row(fleet: Fleet, member: Member, state: MemberState) -> MemberRow:
     told, running = state.told, state.standing is Standing.RUNNING
+    if state.standing is Standing.WAITING:
+        told = None  # by an earlier try
     parked = told.needs_human if told is not None and running else ""
     return MemberRow(
         vm=member.vm, wave=fleet.wave(member).name, workflow=fleet.request.workflow_of(member),

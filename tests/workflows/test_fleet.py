@@ -103,6 +103,12 @@ class Fleet:
         return report
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a fleet waits for its last notice, which is gathered with others."""
+    monkeypatch.setattr("workflows.timing.GATHER_NOTICES", timedelta(seconds=0.2))
+
+
 @pytest.fixture
 async def fleet(temporal_client: Client) -> AsyncIterator[Fleet]:
     steps = FleetSteps()

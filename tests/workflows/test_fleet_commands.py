@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.workflows.test_cli_against_temporal import Shell
-from tests.workflows.test_fleet import Fleet, fleet, some
+from tests.workflows.test_fleet import Fleet, fleet, some, soon
 
-__all__ = ["fleet"]
+__all__ = ["fleet", "soon"]
 
 
 @pytest.fixture

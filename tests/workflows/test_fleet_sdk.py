@@ -8,13 +8,13 @@ import pytest
 from contracts.errors import ExitCode, FerryError
 from contracts.fleet import FleetAck, FleetReport
 from starter.sdk import Ferry
-from tests.workflows.test_fleet import Fleet, fleet, some
+from tests.workflows.test_fleet import Fleet, fleet, some, soon
 
-__all__ = ["fleet"]
+__all__ = ["fleet", "soon"]
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("starter.sdk.LOOK_EVERY", 0.1)
 
 
@@ -51,6 +51,7 @@ async def test_each_method_of_a_fleet_does_what_it_says(fleet: Fleet) -> None:
     assert await spring.say("resume", who="ann") == FleetAck()
     assert not (await spring.look()).status.paused
 
+    await fleet.until(lambda now: now.waves[0].phases == {"awaiting-approval": 2})
     assert await spring.say("skip", who="ann", vms=["a", "bad"]) == FleetAck(
         taken=("bad",), passed_over={"a": "in awaiting-approval"}
     )

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.workflows.test_cli_against_temporal import FERRY_AT_A_TERMINAL, Shell
-from tests.workflows.test_fleet import Fleet, fleet, some
+from tests.workflows.test_fleet import Fleet, fleet, some, soon
 
-__all__ = ["fleet"]
+__all__ = ["fleet", "soon"]
 
 ITS_OWN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
 """The terminal is the program's, so that Ctrl-C is heard by nobody else."""

@@ -7,9 +7,11 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from activities.notifying import host_of, knock
 from checks import CHECKS, NOTE, Seen
 from contracts.inspection import SystemCheck
 from contracts.machine import Firmware, Machine, Power
+from contracts.notices import Event, NotifyConfig
 from contracts.sizes import spoken_size
 from contracts.steps import SourceFacts, TargetFacts
 from disks.store import Store
@@ -102,8 +104,8 @@ def _lines(name: str, kind: str, topics: Iterable[Topic], seen: Seen) -> list[Sy
     return lines
 
 
-def of_worker(store: Store, tools: Mapping[str, str]) -> list[SystemCheck]:
-    """The worker that answers: its store, its Python, and the programs that its ferry.toml makes it need.
+def of_worker(store: Store, tools: Mapping[str, str], notify: NotifyConfig | None = None) -> list[SystemCheck]:
+    """The worker that answers: its store, its Python, and what its ferry.toml makes it need: programs, a webhook.
 
     Args:
         tools: program to what needs it.
@@ -113,7 +115,15 @@ def of_worker(store: Store, tools: Mapping[str, str]) -> list[SystemCheck]:
         version = _version(program)
         told = version or f"{program} cannot be run; {wanted} needs it"
         lines.append(_line(program, bool(version), told, "" if version else "worker.tool_missing"))
-    return lines
+    return lines if notify is None else [*lines, *_notify(notify)]
+
+
+def _notify(config: NotifyConfig) -> list[SystemCheck]:
+    if found := knock(config):
+        return [_line("notify", False, error.message, error.code) for error in found]
+    signed = "signed" if config.secret is not None else "not signed"
+    events = "all events" if set(config.events) == set(Event) else ", ".join(config.events) or "no event"
+    return [_line("notify", True, f"{host_of(config)} is reached by TLS; {events}, {signed}; nothing was posted")]
 
 
 def _line(topic: str, ok: bool, line: str, code: str = "") -> SystemCheck:

@@ -32,7 +32,8 @@ class InspectionActivities:
             )
         return InspectReport(
             systems=(
-                *of_worker(systems.store, systems.tools),
+                # Notices belong to no site: a worker of one sends none.
+                *of_worker(systems.store, systems.tools, None if systems.site else systems.notify),
                 *(each for name, source in sorted(systems.sources.items()) for each in _source(name, source)),
                 *(each for name, target in sorted(systems.targets.items()) for each in _target(name, target)),
             )

@@ -238,7 +238,7 @@ class MemberState(Contract):
 
     @property
     def asks(self) -> bool:
-        """Whether it waits for a yes."""
+        """Whether it waits for a yes, be it a person's or the rule's."""
         return (
             self.standing is Standing.RUNNING
             and self.told is not None
@@ -343,7 +343,7 @@ class WaveStatus(Contract):
     members: int = 0
     standing: dict[str, int] = {}
     phases: dict[str, int] = Field(default={}, description="of those that run")
-    asks: int = Field(default=0, description="that wait for a yes")
+    asks: int = Field(default=0, description="that wait for a person's yes")
     needs_human: int = 0
 
 

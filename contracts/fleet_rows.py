@@ -18,7 +18,7 @@ class MemberRow(Contract):
     workflow: str
     standing: str
     phase: str = ""
-    asks: bool = Field(default=False, description="it waits for a yes")
+    asks: bool = Field(default=False, description="it waits for a person's yes")
     needs_human: str = Field(default="", description="the code of why")
     code: str = Field(default="", description="of its error")
     message: str = ""

@@ -145,6 +145,10 @@ class Fleet:
                 return f"wave {self.request.waves[number].name}, of which {self._open[number]} have not ended"
         return ""
 
+    def asks_a_person(self, vm: str) -> bool:
+        """Whether it waits for somebody's yes: where the rule will give it, it waits for the fleet alone."""
+        return self._states[vm].asks and not self._by_rule(vm)
+
     def _comes_after(self, member: Member) -> str:
         for name in member.after:
             state = self._states[name]

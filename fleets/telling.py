@@ -15,13 +15,17 @@ def status_of(fleet: Fleet, state: FleetState, *, over: bool) -> FleetStatus:
     """Numbers of all, and the first names of those that somebody should look at."""
     rows = list(fleet.all())
     waves: dict[str, list[MemberState]] = {wave.name: [] for wave in fleet.request.waves}
+    asks: dict[str, list[str]] = {wave.name: [] for wave in fleet.request.waves}
     for member, each in rows:
         waves[fleet.wave(member).name].append(each)
+        if fleet.asks_a_person(member.vm):
+            asks[fleet.wave(member).name].append(member.vm)
     return FleetStatus(
         fleet=fleet.request.fleet, paused=state.paused, paused_by=state.paused_by, members=len(rows),
-        standing=_counted(each for _, each in rows), waves=tuple(_wave(name, each) for name, each in waves.items()),
+        standing=_counted(each for _, each in rows),
+        waves=tuple(_wave(name, each, len(asks[name])) for name, each in waves.items()),
         copying=fleet.copying, cutting_over=fleet.cutting_over, at_once=fleet.request.at_once,
-        asks=tuple(member.vm for member, each in rows if each.asks)[:MOST_NAMES],
+        asks=tuple(vm for names in asks.values() for vm in names)[:MOST_NAMES],
         needs_human=dict([(m.vm, s.told.needs_human) for m, s in rows if _parked(s) and s.told][:MOST_NAMES]),
         failed=dict([(m.vm, s.code) for m, s in rows if s.standing is Standing.FAILED][:MOST_NAMES]),
         runs=state.runs, over=over,
@@ -57,7 +61,7 @@ def _counted(states: Iterable[MemberState]) -> dict[str, int]:
     return {standing.value: counts[standing.value] for standing in Standing if counts[standing.value]}
 
 
-def _wave(name: str, states: list[MemberState]) -> WaveStatus:
+def _wave(name: str, states: list[MemberState], asks: int) -> WaveStatus:
     phases = Counter(
         each.told.phase.value if each.told is not None else "preflight"
         for each in states
@@ -65,5 +69,5 @@ def _wave(name: str, states: list[MemberState]) -> WaveStatus:
     )
     return WaveStatus(
         name=name, members=len(states), standing=_counted(states), phases=dict(sorted(phases.items())),
-        asks=sum(each.asks for each in states), needs_human=sum(map(_parked, states)),
+        asks=asks, needs_human=sum(map(_parked, states)),
     )  # fmt: skip

@@ -8,11 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.errors import ExitCode, FerryError
-from contracts.fleet import FleetAck, FleetStatus
+from contracts.fleet import FleetAck, FleetReport, FleetStatus
 from contracts.fleet_rows import FleetMembers, MemberRow
 from contracts.names import FLEET, MEMBERS, STATUS, fleet_workflow_id
 from fleets.pace import Pace, pace_of
@@ -111,3 +117,42 @@ async def tell(client: Client, fleet: str, message: str, said: BaseModel) -> Fle
             raise FerryError("message.wrong_phase", f"fleet {name!r} is over, or was never begun") from None
         raise as_ferry_error(error) from None
     return ack
+
+
+async def cancel_fleet(client: Client, fleet: str) -> None:
+    """Cancel the workflow: it undoes who runs, and waits for that.
+
+    Raises:
+        FerryError: ``message.wrong_phase`` where it is over.
+    """
+    name, within = fleet_name(fleet), timedelta(seconds=ANSWER_WITHIN)
+    handle = client.get_workflow_handle(fleet_workflow_id(name))
+    try:
+        running = (await handle.describe(rpc_timeout=within)).status is WorkflowExecutionStatus.RUNNING
+        if running:  # Temporal takes the cancel of one that has ended, and says nothing
+            await handle.cancel(rpc_timeout=within)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise as_ferry_error(error) from None
+        running = False
+    if not running:
+        raise FerryError("message.wrong_phase", f"fleet {name!r} is over, or was never begun")
+
+
+async def report_of_fleet(client: Client, fleet: str) -> FleetReport:
+    """Wait for its end.
+
+    Raises:
+        FerryError: ``workflow.unknown``; somebody terminated it.
+    """
+    name = fleet_name(fleet)
+    handle: Any = client.get_workflow_handle(fleet_workflow_id(name), result_type=FleetReport)
+    try:
+        report: FleetReport = await handle.result()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise FerryError("workflow.unknown", f"Temporal knows no fleet {name!r}") from None
+        raise as_ferry_error(error) from None
+    except WorkflowFailureError as error:
+        raise as_ferry_error(error) from None
+    return report

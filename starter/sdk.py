@@ -14,6 +14,14 @@
 
     asyncio.run(main())
 
+A fleet, begun by `ferry apply` or by :meth:`Ferry.start_fleet`, is steered as one:
+
+    spring = ferry.fleet("spring")
+    seen = await spring.until_human()
+    ack = await spring.say("approve", waves=["pilot"], who="ann", note="change 4711")
+    print(ack.taken, ack.passed_over)                     # of whom it was not true, with the reason
+    report = await spring.report()
+
 Nothing here holds a migration up or keeps it alive: it is a workflow on the Temporal server, and this process may end
 at any time and come back by ``ferry.migration("web01", source="vc")``. What is refused raises
 :class:`contracts.errors.FerryError` with a code that `ferry explain` knows. A worker must poll (`python worker.py`).
@@ -23,14 +31,14 @@ import asyncio
 import atexit
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 from temporalio.client import Client
 
 from contracts.config import TemporalConfig
-from contracts.errors import FerryError
-from contracts.fleet import FleetAck, FleetAdd, FleetApprove, FleetSteer
+from contracts.errors import ExitCode, FerryError
+from contracts.fleet import FleetAck, FleetAdd, FleetApprove, FleetReport, FleetSteer, MigrateFleetRequest
 from contracts.messages import Ack, Reject, SetLimits, Steer
 from contracts.names import MIGRATE_VM, Message, usual_workflow_id
 from contracts.test_boot import TestBoot
@@ -38,12 +46,13 @@ from contracts.told import Report, Status
 from starter.beginning import begin, request_of
 from starter.connecting import connect
 from starter.failures import as_ferry_error, fields_told
-from starter.fleets import SeenFleet, fleet_name, look_at, tell
+from starter.fleets import SeenFleet, cancel_fleet, fleet_name, look_at, report_of_fleet, tell
 from starter.looking import look
 from starter.seen import Seen
 from starter.sending import approve, roll_back, send
 
 LOOK_EVERY = 1.0
+FleetWord = Literal["approve", "pause", "resume", "cancel", "skip", "retry"]
 
 
 def _pause() -> None:
@@ -144,8 +153,21 @@ class FleetOf:
         """Its numbers, its pace, and a row of each member: two questions, however many there are."""
         return await look_at(self._client, self.fleet)
 
-    async def say(self, message: str, *, who: str, note: str = "", **whom: Any) -> FleetAck:
-        """``approve``, ``pause``, ``resume``, ``cancel``, ``skip`` or ``retry``: whom it took, whom it passed over."""
+    async def until_human(self) -> SeenFleet:
+        """Wait until nothing of it goes on without a human, or it is over."""
+        while True:
+            seen = await self.look()
+            if seen.exit_code is not ExitCode.RUNNING:
+                return seen
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def say(self, message: FleetWord, *, who: str, note: str = "", **whom: Any) -> FleetAck:
+        """Of the members that are named: whom it took, whom it passed over, and why.
+
+        ``pause`` and ``resume`` without names are of the fleet itself.
+        """
+        if message not in get_args(FleetWord):
+            raise FerryError("request.invalid", f"{message!r} is none of {', '.join(get_args(FleetWord))}")
         kind = FleetApprove if message == "approve" else FleetSteer
         try:
             said = kind.model_validate({"who": who, "note": note, **whom})
@@ -160,6 +182,14 @@ class FleetOf:
         except ValidationError as error:
             raise FerryError("request.invalid", fields_told(error)) from None
         return await tell(self._client, self.fleet, "add", said)
+
+    async def cancel(self) -> None:
+        """All of it: who runs is undone, who waits does not begin, and then it is over."""
+        await cancel_fleet(self._client, self.fleet)
+
+    async def report(self) -> FleetReport:
+        """Wait for its end, however it ends."""
+        return await report_of_fleet(self._client, self.fleet)
 
 
 class Ferry:
@@ -204,8 +234,27 @@ class Ferry:
         """One that was started before, by whomever."""
         return Migration(self._client, usual_workflow_id(source, vm))
 
+    async def start_fleet(self, **request: Any) -> FleetOf:
+        """Begin one. The words are the fields of :class:`contracts.fleet.MigrateFleetRequest`. Nothing is pinned, as a
+        plan would: what became of its VMs since somebody looked, nobody compares.
+
+        Raises:
+            FerryError: ``request.invalid`` naming the field, ``fleet.already_running``.
+        """
+        from starter.planning.applying import begin_fleet
+
+        try:
+            asked = MigrateFleetRequest.model_validate(request)
+        except ValidationError as error:
+            raise FerryError("request.invalid", fields_told(error)) from None
+        try:
+            await begin_fleet(self._client, asked)
+        except Exception as error:
+            raise as_ferry_error(error) from None
+        return FleetOf(self._client, asked.fleet)
+
     def fleet(self, name: str) -> FleetOf:
-        """One that was begun by `ferry apply`."""
+        """One that was begun before, by whomever."""
         return FleetOf(self._client, fleet_name(name))
 
     async def migrations(self, query: str = "ExecutionStatus = 'Running'") -> AsyncIterator[Migration]:

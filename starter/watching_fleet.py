@@ -9,7 +9,7 @@ from collections.abc import Callable
 from temporalio.client import Client
 
 from contracts.errors import FerryError
-from starter.fleets import SeenFleet, look_at
+from starter.fleets import SeenFleet, fleet_name, look_at
 from starter.output import say, talk_console
 from starter.watching import LINE_EVERY, PATIENCE
 
@@ -27,10 +27,12 @@ async def watch_fleet(client: Client, fleet: str) -> SeenFleet:
         return await _until_over(client, fleet, _Lines().shown)
     from rich.live import Live
 
+    from starter.views.fitting import Fitted
     from starter.views.fleet_status import fleet_status_view
 
+    again = f"ferry fleet status {fleet_name(fleet)}"
     with Live(console=talk_console(), refresh_per_second=2, transient=True) as live:
-        return await _until_over(client, fleet, lambda seen: live.update(fleet_status_view(seen)))
+        return await _until_over(client, fleet, lambda seen: live.update(Fitted(fleet_status_view(seen), again)))
 
 
 async def _until_over(client: Client, fleet: str, shown: _Shown) -> SeenFleet:

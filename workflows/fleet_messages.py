@@ -132,7 +132,8 @@ class FleetMessages:
             if state.standing is Standing.RUNNING and state.told is not None and state.told.needs_human:
                 self._post(Letter(member.vm, "retry_migration", {"who": said.who, "note": said.note}))
             elif state.standing in ENDED - {Standing.DONE}:
-                self._fleet.member(member.vm, standing=Standing.WAITING, code="", message="")
+                self._fleet.member(member.vm, standing=Standing.WAITING, code="", message="", began=None, copied=None,
+                                   ended=None, approved_by="")  # fmt: skip
             else:
                 return self._where(state)
             return ""

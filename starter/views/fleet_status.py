@@ -79,8 +79,8 @@ def _waves(seen: SeenFleet) -> RenderableType:
                 str(wave.needs_human or ""),
             )
         )
-    heads = ("wave", "VMs", "waiting", "running", "done", "not done", "ask a yes", "human?")
-    return table(heads, rows, right=("VMs", "waiting", "done", "ask a yes", "human?"), whole=("wave",))
+    heads = ("wave", "VMs", "waiting", "running", "done", "not done", "yes?", "human?")
+    return table(heads, rows, right=("VMs", "waiting", "done", "yes?", "human?"))
 
 
 def _asks(seen: SeenFleet) -> Iterator[RenderableType]:
@@ -106,9 +106,8 @@ def _human(seen: SeenFleet) -> Iterator[RenderableType]:
         yield Text(f"    ferry fleet resume {seen.status.fleet}")
     if parked:
         yield Text(f"\n{len(parked)} need a human:")
-        yield _told(
-            [(row.vm, row.needs_human, row.message, f"ferry retry {quote(row.workflow)}") for row in parked[:MOST]]
-        )
+        told = [(row.vm, row.needs_human, row.message) for row in parked[:MOST]]
+        yield from _told(told, [f"ferry retry {quote(row.workflow)}" for row in parked[:MOST]])
         yield from _more(len(parked))
 
 
@@ -119,7 +118,7 @@ def _failed(seen: SeenFleet) -> Iterator[RenderableType]:
     yield Text(f"\n{len(failed)} failed:")
     again = f"ferry fleet retry {seen.status.fleet} --vm "
     then = [f"ferry report {quote(row.workflow)}" if seen.status.over else again + quote(row.vm) for row in failed]
-    yield _told([(row.vm, row.code, row.message, next_) for row, next_ in zip(failed[:MOST], then, strict=False)])
+    yield from _told([(row.vm, row.code, row.message) for row in failed[:MOST]], then[:MOST])
     yield from _more(len(failed))
 
 
@@ -130,7 +129,9 @@ def _waiting(seen: SeenFleet) -> Iterator[RenderableType]:
     yield Text(f"\n{len(held)} would be cut over after others:")
     alike: dict[tuple[str, str], list[str]] = {}
     for row in held:
-        alike.setdefault((row.waits_for, "" if row.asks else f"by {row.approved_by}"), []).append(row.vm)
+        alike.setdefault(
+            (row.waits_for, "" if row.asks or not row.approved_by else f"by {row.approved_by}"), []
+        ).append(row.vm)
     said = [
         (f"{', '.join(vms[:3])}{f' and {len(vms) - 3} more' if len(vms) > 3 else ''}", waits_for, approved)
         for (waits_for, approved), vms in list(alike.items())[:MOST]
@@ -139,8 +140,10 @@ def _waiting(seen: SeenFleet) -> Iterator[RenderableType]:
     yield from _more(len(alike))
 
 
-def _told(rows: list[tuple[str, str, str, str]]) -> RenderableType:
-    return table(("VM", "code", "what", "then"), rows, whole=("VM", "code", "then"))
+def _told(rows: list[tuple[str, str, str]], then: list[str]) -> Iterator[RenderableType]:
+    """What to type has lines of its own: half a command, as a narrow column cuts it, is of another VM."""
+    yield table(("VM", "code", "what"), rows, whole=("code",))
+    yield from (Text(f"    {command}") for command in then)
 
 
 def _more(there: int) -> Iterator[RenderableType]:

@@ -2,16 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from temporalio.api.common.v1 import Payload
 
 from contracts.fleet import (
+    MOST_ASKED,
     MOST_MEMBERS,
-    MOST_NOTE,
     FleetState,
     MemberState,
     MemberTold,
@@ -24,6 +26,8 @@ from contracts.fleet import (
 from contracts.names import Phase
 from fleets.ordering import Fleet
 from fleets.rows import members_of
+from fleets.telling import status_of
+from trust.packing import packed
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 DEFAULTS = {"source": "vc", "target": "pool"}
@@ -150,7 +154,7 @@ def test_a_circle_is_found_where_there_is_one(after: dict[str, tuple[str, ...]])
         ),
         ({"members": [{"vm": "a", "request": {"approval": "auto"}}]}, "the fleet says that"),
         ({"defaults": {"source": "vc"}}, "target: Field required"),
-        ({"members": [{"vm": "a" * 900, "request": {"sr": "s" * 600_000}}]}, "make several fleets"),
+        ({"members": [{"vm": "a" * 900, "request": {"sr": "s" * MOST_ASKED}}]}, "make several fleets"),
     ],
 )
 def test_a_request_that_does_not_hold_together_is_refused(change: dict[str, Any], words: str) -> None:
@@ -162,14 +166,47 @@ def test_a_request_that_does_not_hold_together_is_refused(change: dict[str, Any]
 def test_what_a_full_fleet_carries_from_run_to_run_fits_into_one_payload() -> None:
     names = [f"machine-with-a-long-name-{number:04}" for number in range(MOST_MEMBERS)]
     asked = request(*({"vm": name, "after": [names[0]] if name != names[0] else []} for name in names))
-    state = MemberState(
-        standing=Standing.RUNNING, tries=9, code="source.power_off_timeout", message="m" * 300,
-        yes=Yes(who="w" * 40, note="n" * MOST_NOTE, ticket="t" * 64, at=NOW),
-        told=told(Phase.AWAITING_APPROVAL, run="r" * 36, needs_human="source.power_off_timeout", message="m" * 300,
-                  bytes_sent=1 << 44, bytes_total=1 << 44, rate=123456789.123, passes=999, downtime_s=12345.678),
-        began=NOW, copied=NOW, ended=NOW, approved_by="w" * 40,
-    )  # fmt: skip
-    carried = MigrateFleetInput(**dict(asked), state=FleetState(members=dict.fromkeys(names, state)))
-    assert len(carried.model_dump_json()) < 2 << 20
-    rows = members_of(Fleet(carried, carried.state.members if carried.state is not None else {}))
-    assert len(rows.model_dump_json()) < 2 << 20
+    chance = Random(0)  # what is alike in all is deflated to nothing; tickets, runs, numbers and words are not alike
+
+    def state() -> MemberState:
+        ticket, words = f"{chance.getrandbits(256):064x}", f"{chance.getrandbits(400):0100x}"
+        now = told(Phase.AWAITING_APPROVAL, run=f"{chance.getrandbits(128):032x}", message=words * 3,
+                   needs_human="source.power_off_timeout", bytes_sent=chance.getrandbits(44), bytes_total=1 << 44,
+                   rate=chance.random() * 1e9, passes=chance.randrange(999), downtime_s=chance.random())  # fmt: skip
+        yes = Yes(who="w" * 40, note=words, ticket=ticket, at=NOW)
+        return MemberState(standing=Standing.RUNNING, tries=9, code="source.power_off_timeout", message=words * 3,
+                           yes=yes, told=now.model_copy(update={"ticket": ticket}), began=NOW, copied=NOW, ended=NOW,
+                           approved_by="w" * 40)  # fmt: skip
+
+    members = {name: state() for name in names}
+    carried = MigrateFleetInput(**dict(asked), state=FleetState(members=members))
+    for said in (carried, members_of(Fleet(carried, members))):
+        assert packed(Payload(data=said.model_dump_json().encode())).ByteSize() < 2 << 20
+
+
+def test_who_waits_for_the_rules_yes_in_a_paused_fleet_is_told_to_wait_for_the_fleet_and_asks_nobody() -> None:
+    waves = [{"name": "asked"}, {"name": "auto", "approval": "auto"}]
+    members = ({"vm": "web", "wave": "auto"}, {"vm": "refused", "wave": "auto"}, {"vm": "new", "wave": "auto"})
+    asked = request({"vm": "db", "wave": "asked"}, *members, waves=waves)
+    waits = {"copied": NOW}
+    states = {
+        "db": MemberState(standing=Standing.DONE),
+        "web": running(Phase.AWAITING_APPROVAL).model_copy(update=waits),
+        "refused": running(Phase.AWAITING_APPROVAL, refused=True).model_copy(update=waits),
+        "new": running(Phase.INITIAL_SYNC),
+    }
+    fleet = Fleet(asked, states, paused=True)
+
+    now = status_of(fleet, FleetState(paused=True), over=False)
+
+    assert now.asks == ("refused",)
+    assert [(wave.name, wave.asks) for wave in now.waves] == [("asked", 0), ("auto", 1)]
+    rows = {row.vm: (row.asks, row.waits_for) for row in members_of(fleet).members}
+    assert rows == {
+        "db": (False, ""), "web": (False, "the fleet, which is paused"), "refused": (True, ""), "new": (False, ""),
+    }  # fmt: skip
+
+    asks_first = Fleet(asked, {**states, "db": running(Phase.AWAITING_APPROVAL)}, paused=True)
+    assert status_of(asks_first, FleetState(paused=True), over=False).asks == ("db", "refused")
+    [web] = [row.waits_for for row in members_of(asks_first).members if row.vm == "web"]
+    assert web == "wave asked, of which 1 have not ended"

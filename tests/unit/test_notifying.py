@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from activities.doctoring import of_worker
 from activities.notifying import send
+from contracts.error_catalogue import CATALOGUE
 from contracts.errors import FerryError
 from contracts.notices import Event, Notice, NotifyConfig
+from disks.folder_store import FolderStore
 from simulators.authority import Authority
 
 NOTICE = Notice(
@@ -23,10 +27,15 @@ NOTICE = Notice(
 
 
 class Receiver(ThreadingHTTPServer):
-    """``got``: headers and bodies; ``answers``: the statuses to come, then 200."""
+    """``got``: headers and bodies; ``answers``: the statuses to come, then 200; ``met``: somebody shook hands."""
 
     got: list[tuple[dict[str, str], bytes]]
     answers: list[int]
+    met: threading.Event
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self.met.set()
+        super().finish_request(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[Receiver]:
     server = Receiver(("127.0.0.1", 0), _Handler)
-    server.got, server.answers = [], []
+    server.got, server.answers, server.met = [], [], threading.Event()
     server.socket = Authority(tmp_path).server_context("127.0.0.1").wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -98,3 +107,79 @@ def test_the_address_is_https_or_a_reference_and_a_secret_is_a_reference() -> No
     for wrong in ({"url": "http://chat.example/hook"}, {"url": "https://chat.example/x", "secret": "hunter2"}):
         with pytest.raises(ValidationError):
             NotifyConfig.model_validate(wrong)
+
+
+def doctor(folder: Path, notify: NotifyConfig) -> list[tuple[bool | None, str, str]]:
+    """What it says of ``[notify]``."""
+    lines = of_worker(FolderStore(folder / "store"), {}, notify)
+    return [(each.ok, each.code, each.line) for each in lines if each.topic == "notify"]
+
+
+def test_the_doctor_shakes_hands_with_the_webhook_and_posts_nothing(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", "k3y-of-the-hook")
+    right = config(receiver, tmp_path, secret="env:HOOK_SECRET", events=["needs-human"])
+
+    assert doctor(tmp_path, right) == [
+        (True, "", "127.0.0.1 is reached by TLS; needs-human, signed; nothing was posted")
+    ]
+    assert receiver.met.wait(5)
+    assert receiver.got == []
+
+
+def test_the_doctor_tells_all_that_would_keep_a_message_from_being_sent(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAIN_HOOK", "http://chat.example/hook/SECRETPATH")
+    monkeypatch.setenv("ODD_HOOK", "https://chat.example:SECRETPATH/hook")
+    (tmp_path / "empty.pem").write_text("")
+    right = config(receiver, tmp_path)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        deserted = f"https://127.0.0.1:{nobody.getsockname()[1]}/hook/SECRETPATH"
+        for change, code, words in (
+            ({"ca_file": None}, "notify.unreachable", "certificate is not trusted"),
+            ({"url": deserted}, "notify.unreachable", "127.0.0.1: Connection refused"),
+            ({"url": "https://nobody.invalid/SECRETPATH"}, "notify.unreachable", "leads to no address"),
+            ({"url": "env:PLAIN_HOOK"}, "notify.refused", "does not begin with https://"),
+            ({"url": "env:ODD_HOOK"}, "notify.refused", "is no URL"),
+            ({"url": "env:NO_HOOK"}, "config.secret_missing", "env:NO_HOOK leads to nothing"),
+            ({"secret": "env:NO_SECRET"}, "config.secret_missing", "env:NO_SECRET leads to nothing"),
+            ({"ca_file": tmp_path / "none.pem"}, "config.invalid", "none.pem holds no certificate"),
+            ({"ca_file": tmp_path / "empty.pem"}, "config.invalid", "empty.pem holds no certificate"),
+        ):
+            [(ok, said, line)] = doctor(tmp_path, right.model_copy(update=change))
+            assert (ok, said, words in line) == (False, code, True), line
+            assert "SECRETPATH" not in line
+            assert code in CATALOGUE
+    both = right.model_copy(update={"secret": "env:NO_SECRET", "ca_file": tmp_path / "none.pem"})
+    assert [code for _, code, _ in doctor(tmp_path, both)] == ["config.secret_missing", "config.invalid"]
+    assert receiver.got == []
+
+
+def test_a_port_that_speaks_no_tls_is_told_as_that(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        threading.Thread(target=_answer_plainly, args=(plain,), daemon=True).start()
+        address = f"https://127.0.0.1:{plain.getsockname()[1]}/"
+        [(ok, code, line)] = doctor(tmp_path, NotifyConfig(url=address))
+    assert (ok, code) == (False, "notify.unreachable")
+    assert line.startswith("127.0.0.1: no TLS there")
+
+
+def _answer_plainly(server: socket.socket) -> None:
+    dialled, _ = server.accept()
+    with dialled:
+        dialled.recv(1)
+        dialled.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        dialled.recv(1 << 16)
+
+
+async def test_what_keeps_a_message_from_being_sent_is_told_with_a_code(receiver: Receiver, tmp_path: Path) -> None:
+    for change, code in (
+        ({"ca_file": tmp_path / "none.pem"}, "config.invalid"),
+        ({"url": "https://[chat.example/hook"}, "notify.refused"),
+    ):
+        with pytest.raises(FerryError) as told:
+            await send(config(receiver, tmp_path).model_copy(update=change), [NOTICE])
+        assert told.value.code == code

@@ -103,6 +103,12 @@ class Fleet:
         return report
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a fleet waits for its last notice, which is gathered with others."""
+    monkeypatch.setattr("workflows.timing.GATHER_NOTICES", timedelta(seconds=0.2))
+
+
 @pytest.fixture
 async def fleet(temporal_client: Client) -> AsyncIterator[Fleet]:
     steps = FleetSteps()
@@ -261,3 +267,25 @@ async def test_a_persons_no_outranks_a_wave_that_asks_nobody(fleet: Fleet) -> No
     await fleet.say("approve", vms=["app"])
 
     assert (await fleet.report()).outcome == "done"
+
+
+async def test_a_paused_fleet_asks_nobody_for_a_yes_that_its_rule_will_give(fleet: Fleet) -> None:
+    fleet.steps.hold_copies = True
+    await fleet.start(*some("a", "b"), waves=[{"name": "1", "approval": "auto"}])
+    await fleet.until(lambda seen: seen.copying == 2)
+    await fleet.say("pause")
+    fleet.steps.hold_copies = False
+    status = await fleet.until(lambda seen: seen.waves[0].phases == {"awaiting-approval": 2})
+    assert (status.asks, status.waves[0].asks) == ((), 0)
+
+    no_to_b = fleet.client.get_workflow_handle(f"migrate/{fleet.source}/b")
+    await no_to_b.execute_update("reject", {"who": "ann"})
+    status = await fleet.until(lambda seen: seen.asks)
+    assert (status.asks, status.waves[0].asks) == (("b",), 1)
+    assert fleet.steps.off == []
+
+    await fleet.say("resume")
+    await fleet.until(lambda seen: seen.standing.get("done") == 1)
+    assert ((await fleet.status()).asks, fleet.steps.off) == (("b",), ["a"])
+    await fleet.say("approve", vms=["b"])
+    assert (await fleet.report()).standing == {"done": 2}

@@ -1,6 +1,8 @@
 """`ferry doctor` makes the preflight's checks of whole systems, by a worker, and touches nothing."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
@@ -8,17 +10,20 @@ from activities.inspection import InspectionActivities
 from checks import CHECKS
 from contracts.error_catalogue import CATALOGUE
 from contracts.inspection import InspectRequest, SystemCheck
+from contracts.notices import NotifyConfig
 from tests.conformance.preflight.cases_pool import BACKUP, elsewhere
 from tests.conformance.preflight.cases_source import NOWHERE
 from tests.conformance.preflight.looking import Case, both_sides
 
 
-async def doctor(folder: Path, case: Case) -> tuple[SystemCheck, ...]:
-    """What a worker says."""
+async def doctor(folder: Path, case: Case, **worker: Any) -> tuple[SystemCheck, ...]:
+    """What a worker says; ``worker``: what its ferry.toml has besides."""
     with both_sides(folder, case) as (vcenter, pool, systems):
         if case.before is not None:
             case.before(vcenter, pool)
-        report = await ActivityEnvironment().run(InspectionActivities(systems).inspect, InspectRequest(what="systems"))
+        report = await ActivityEnvironment().run(
+            InspectionActivities(replace(systems, **worker)).inspect, InspectRequest(what="systems")
+        )
         return report.systems
 
 
@@ -83,3 +88,14 @@ async def test_a_system_that_lets_nobody_in_is_one_line(tmp_path: Path) -> None:
     lines = await doctor(tmp_path, Case("refused", source={"username": "nobody"}))
 
     assert [(each.ok, each.code) for each in lines if each.kind == "source"] == [(False, "vsphere.login_refused")]
+
+
+async def test_the_webhook_is_looked_at_by_a_worker_that_sends_notices_and_by_none_of_a_site(tmp_path: Path) -> None:
+    nowhere = NotifyConfig(url="https://127.0.0.1:1/hook/SECRETPATH")
+    for site, there in (("", True), ("dc2", False)):
+        folder = tmp_path / (site or "none")
+        folder.mkdir()
+        lines = await doctor(folder, Case("notify"), notify=nowhere, site=site)
+        found = [(each.kind, each.ok, each.code) for each in lines if each.topic == "notify"]
+        assert found == ([("worker", False, "notify.unreachable")] if there else [])
+        assert not any("SECRETPATH" in each.line for each in lines)

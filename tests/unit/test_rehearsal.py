@@ -176,6 +176,15 @@ def test_a_permit_that_comes_after_the_window_misses_it() -> None:
     assert told.peaks["host:vc/esx1"].most == 1
 
 
+def test_a_window_that_closes_over_the_pass_after_a_long_wait_for_permits_is_missed() -> None:
+    writes = Rates(alone=100 * MIB, together=400 * MIB, changes=5.0 * MIB, preparing=0.0, beside=0.0)
+    holds = {"first": Holds(1400 * GIB, needs=("host:vc/esx1",)), "second": Holds(2000 * GIB, needs=("host:vc/esx1",))}
+    told = played({"vm": "first"}, {"vm": "second"}, holds=holds, limits={"host:vc/esx1": 1}, rates=writes,
+                  defaults={"windows": ["daily 20:00-04:00 UTC"], "delta_interval": "10m"})  # fmt: skip
+    off = told.through_at["second"] - timedelta(seconds=2 * 2000 * GIB / (100 * MIB))
+    assert (off.hour >= 20 or off.hour < 4, told.waves[0].windows_missed) == (True, 1)
+
+
 def test_limits_are_pinned_with_the_plan_and_rehearsed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draft = plan_of(16, 1)
     assert draft.plan.seen is not None

@@ -85,7 +85,8 @@ async def _apply(
             raise applying.stale(found)
         handle = await applying.begin_fleet(client, request)
     begun.append(handle.id)
-    if queues := await unpolled(client, request.defaults.get("site", "")):
+    sites = applying.sites_of(request)
+    if queues := dict.fromkeys([queue for site in sites for queue in await unpolled(client, site)]):
         say(f"warning: no worker polls {' and '.join(map(repr, queues))}")
     if not wait:
         put({"workflow_id": handle.id, "members": len(request.members)}, output, lambda: handle.id)

@@ -86,3 +86,13 @@ def test_a_site_of_the_environment_leaves_a_plan_that_is_there_as_it_is(
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "--schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "A plan of Ferry"
+
+
+def test_who_waits_for_an_apply_is_told_how_many_wait_for_people_however_many_are_named() -> None:
+    from contracts.fleet import FleetStatus, WaveStatus
+    from starter.commands.applying import _line
+
+    waves = (WaveStatus(name="1", asks=250, needs_human=150), WaveStatus(name="2", asks=50))
+    named = tuple(f"vm{number}" for number in range(100))
+    now = FleetStatus(fleet="spring", at_once=1, waves=waves, asks=named, needs_human=dict.fromkeys(named, "x"))
+    assert _line(now) == "fleet spring: 300 wait for a yes, 150 need a human"

@@ -118,7 +118,7 @@ class _Rehearsal:
     def _tell(self, machine: Machine, phase: Phase, *, ticket: str = "") -> None:
         waited = machine.phase in (Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL)
         waits = phase in (Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL)
-        if waited != waits:
+        if waited != waits and machine.holds.warm:  # others have no delta passes
             self._pipe.to(self._now)
             self._pipe.taken += self._rates.changes if waits else -self._rates.changes
         machine.phase = phase

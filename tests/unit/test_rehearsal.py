@@ -106,6 +106,15 @@ def test_one_that_is_off_is_copied_in_its_cutover_and_has_no_downtime() -> None:
     assert cold.downtimes[0].seconds > 1024
 
 
+def test_those_that_are_off_and_wait_take_no_bandwidth_by_delta_passes() -> None:
+    writes = Rates(alone=100 * MIB, together=100 * MIB, changes=10.0 * MIB, preparing=0.0, beside=0.0)
+    rest = {f"off{number}": Holds(1 * GIB, warm=False, on=False) for number in range(9)}
+    waves = [{"name": "now", "approval": "auto"}, {"name": "later", "windows": ["Sat 22:00-02:00 UTC"]}]
+    alone = played({"vm": "a"}, rates=writes, waves=waves)
+    beside = played({"vm": "a"}, *({"vm": vm, "wave": "later"} for vm in rest), holds=rest, rates=writes, waves=waves)
+    assert beside.waves[0].ends == alone.waves[0].ends
+
+
 @given(st.lists(st.floats(1e6, 1e9), min_size=1, max_size=20), st.floats(1e3, 1e6), st.floats(1e3, 1e7))
 def test_a_pipe_gives_no_more_than_it_has_and_ends_all(sizes: list[float], alone: float, together: float) -> None:
     pipe = Pipe(alone, together)
@@ -140,6 +149,7 @@ def test_the_command_reads_the_file_alone(tmp_path: Path, capsys: pytest.Capture
     assert "all run on the target at" in capsys.readouterr().out
     assert run(["rehearse", str(file), "--starts", "2026-12-07T09:00"]) == 2
     assert "has no time zone" in capsys.readouterr().err
+    assert run(["rehearse", str(file), "--starts", "0001-01-01T00:00+01:00"]) == 2
 
 
 def of_host(count: int, host: str, **limits: int) -> Rehearsed:

@@ -17,6 +17,7 @@ from contracts.fleet_rows import FleetMembers, MemberRow
 from contracts.names import FLEET, MEMBERS, STATUS, fleet_workflow_id
 from fleets.pace import Pace, pace_of
 from starter.failures import as_ferry_error
+from starter.looking import NOBODY_ANSWERS
 
 ANSWER_WITHIN = 30.0
 Told = TypeVar("Told", bound=BaseModel)
@@ -79,6 +80,8 @@ async def _ask(client: Client, fleet: str, query: str, told: type[Told]) -> Told
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise FerryError("workflow.unknown", f"Temporal knows no fleet {name!r}") from None
+        if error.status in NOBODY_ANSWERS:
+            raise FerryError("temporal.no_worker", error.message or "no worker answers") from None
         raise as_ferry_error(error) from None
     return answer
 

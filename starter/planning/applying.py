@@ -36,9 +36,9 @@ def digest_of(request: MigrateFleetRequest) -> str:
 
 
 def sites_of(request: MigrateFleetRequest) -> tuple[str, ...]:
-    """Whose workers its members need, each once; empty: those of none."""
+    """Whose workers it needs, each once; empty: those of none, which see to what all share, and tell people."""
     usual = request.defaults.get("site", "")
-    return tuple(dict.fromkeys(member.request.get("site", usual) for member in request.members))
+    return tuple(dict.fromkeys([*(member.request.get("site", usual) for member in request.members), ""]))
 
 
 def checked(draft: Draft) -> MigrateFleetRequest:

@@ -192,8 +192,8 @@ def test_what_cannot_be_applied_is_refused_before_anybody_is_asked(members, foun
 def test_every_site_of_a_plan_is_known_before_it_begins():
     request = fleet_request_of(plan("a", "b", "c", defaults={"site": "dc2"}))
     there = request.members[1].model_copy(update={"request": {"site": "dc3"}})
-    here = request.members[2].model_copy(update={"request": {"site": ""}})
-    assert sites_of(request.model_copy(update={"members": (request.members[0], there, here)})) == ("dc2", "dc3", "")
+    assert sites_of(request.model_copy(update={"members": (*request.members[:2], there)})) == ("dc2", "dc3", "")
+    assert sites_of(fleet_request_of(plan("a"))) == ("",)
 
 
 def test_a_request_that_is_too_long_for_a_fleet_is_refused():

@@ -4,6 +4,9 @@ from contracts.fleet import ENDED, Member, MemberState, Standing
 from contracts.fleet_rows import MOST_WORDS, FleetMembers, MemberRow
 from fleets.ordering import Fleet
 
+ITS_TURN = "its turn"
+"""It comes without a human."""
+
 
 def members_of(fleet: Fleet) -> FleetMembers:
     """In the order of their waves."""
@@ -41,4 +44,4 @@ def _waits_for(fleet: Fleet, member: Member, state: MemberState) -> str:
         return told
     if state.yes is None and (fleet.asks_a_person(member.vm) or not fleet.paused):
         return ""
-    return "the fleet, which is paused" if fleet.paused else "its turn"
+    return "the fleet, which is paused" if fleet.paused else ITS_TURN

@@ -22,7 +22,9 @@ from contracts.fleet import FleetAck, FleetReport, FleetStatus
 from contracts.fleet_rows import FleetMembers, MemberRow
 from contracts.names import FLEET, MEMBERS, STATUS, fleet_workflow_id
 from fleets.pace import Pace, pace_of
+from fleets.rows import ITS_TURN
 from starter.failures import as_ferry_error
+from starter.looking import NOBODY_ANSWERS
 
 ANSWER_WITHIN = 30.0
 Told = TypeVar("Told", bound=BaseModel)
@@ -44,8 +46,9 @@ class SeenFleet:
         if now.over:
             done = standing.get("done", 0)
             return ExitCode.DONE if done == now.members else ExitCode.PARTIAL if done else ExitCode.ERROR
-        waits = len([row for row in self.members if row.asks or row.needs_human])
-        if now.paused or (waits and waits == standing.get("running", 0) and not now.copying + now.cutting_over):
+        waits = len([row for row in self.members if row.asks or row.needs_human or row.waits_for not in ("", ITS_TURN)])
+        moves = now.copying + now.cutting_over + standing.get("waiting", 0)  # these begin as turns are free
+        if now.paused or (waits and waits == standing.get("running", 0) and not moves):
             return ExitCode.WAITING
         return ExitCode.RUNNING
 
@@ -85,6 +88,8 @@ async def _ask(client: Client, fleet: str, query: str, told: type[Told]) -> Told
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise FerryError("workflow.unknown", f"Temporal knows no fleet {name!r}") from None
+        if error.status in NOBODY_ANSWERS:
+            raise FerryError("temporal.no_worker", error.message or "no worker answers") from None
         raise as_ferry_error(error) from None
     return answer
 

@@ -26,6 +26,8 @@ from starter.seen import Execution, Seen, Working
 
 ANSWER_WITHIN = 4.0
 """Seconds that a worker has to answer a query: an operator waits no longer."""
+NOBODY_ANSWERS = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.CANCELLED)
+"""What becomes of a query without a worker: "no poller seen for task queue recently" is a failed precondition."""
 
 _EXECUTIONS = {
     WorkflowExecutionStatus.RUNNING: Execution.RUNNING,
@@ -139,13 +141,7 @@ async def _asked(handle: WorkflowHandle[Any, Any], query: str, answer: type[Any]
     except WorkflowQueryFailedError as error:
         raise FerryError("temporal.no_worker", f"the worker could not answer: {error}") from None
     except RPCError as error:
-        # "no poller seen for task queue recently, worker may be down" comes as a failed precondition.
-        if error.status in (
-            RPCStatusCode.DEADLINE_EXCEEDED,
-            RPCStatusCode.FAILED_PRECONDITION,
-            RPCStatusCode.CANCELLED,
-            RPCStatusCode.INVALID_ARGUMENT,
-        ):
+        if error.status in (*NOBODY_ANSWERS, RPCStatusCode.INVALID_ARGUMENT):
             raise FerryError("temporal.no_worker", error.message or "no worker answers") from None
         raise as_ferry_error(error) from None
 

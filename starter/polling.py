@@ -65,6 +65,17 @@ async def unpolled(client: Client, site: str = "") -> tuple[str, ...]:
     return tuple(each.queue for each in seen if not each.workers)
 
 
+async def need_workflows(client: Client) -> None:
+    """Return where somebody takes workflows, of whatever site: a query of one is answered.
+
+    Raises:
+        FerryError: ``temporal.no_worker``.
+    """
+    answered = await polled(client, QUEUE, "any")
+    if not answered.workers:
+        raise FerryError("temporal.no_worker", answered.line)
+
+
 def site_of(report: Report) -> str:
     """Whose workers did an ended migration."""
     return report.errand.site if report.errand is not None else ""

@@ -9,7 +9,7 @@ from contracts.errors import FerryError
 from contracts.names import QUEUE, READ_RECORD, RECORD
 from contracts.record import Entry, ReadRecord, RecordEnd, RecordPage
 from starter.failures import as_ferry_error
-from starter.polling import need_worker
+from starter.polling import need_worker, need_workflows
 
 PATIENCE = timedelta(minutes=5)
 
@@ -21,6 +21,7 @@ async def record_of(client: Client, workflow: str) -> list[Entry]:
         FerryError: ``record.none``; ``record.broken``; ``temporal.no_worker``; what a worker met.
     """
     handle = client.get_workflow_handle(workflow)
+    await need_workflows(client)  # at once: the query would wait for half a minute
     try:
         state = await handle.query(RECORD, result_type=RecordEnd)
         await need_worker(client, state.site)

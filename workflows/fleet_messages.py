@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from workflows.migrate_fleet import MigrateFleet
 
 CANCEL = "cancel"
+MOST_LETTERS = 1000
+"""Under way at once: of one workflow Temporal takes 2,000 signals to others and 2,000 cancels, and with one more it
+refuses the whole workflow task, again and again."""
 
 
 @dataclass(frozen=True)

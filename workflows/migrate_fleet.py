@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from fleets.ordering import RULE, Fleet
     from fleets.rows import members_of
     from fleets.telling import report_of, status_of
-    from workflows.fleet_messages import CANCEL, FleetMessages, Letter
+    from workflows.fleet_messages import CANCEL, MOST_LETTERS, FleetMessages, Letter
     from workflows.notifying import Notices
     from workflows.stepping import as_failure
     from workflows.timing import EVENTS_PER_RUN
@@ -154,15 +154,15 @@ class MigrateFleet:
             self.failed(vm, "workflow.already_running", "somebody else migrates it already")
         else:
             run = child.first_execution_run_id or ""
-            child.add_done_callback(lambda done: self._closed(vm, run, done))
+            child.add_done_callback(lambda done: self._closed(vm, run, tries, done))
 
-    def _closed(self, vm: str, run: str, done: Any) -> None:
+    def _closed(self, vm: str, run: str, tries: int, done: Any) -> None:
         """A run that closed and had not told how it ended: somebody terminated it. In a later run of the fleet this
         is seen once a letter finds nobody: cancel it, then retry it."""
-        told = self.state.members[vm].told
-        if done.cancelled() or done.exception() is None or (told is not None and told.run != run):
+        state = self.state.members[vm]
+        if done.cancelled() or done.exception() is None or (state.told is not None and state.told.run != run):
             return
-        if self.state.members[vm].standing is not Standing.RUNNING:
+        if state.standing is not Standing.RUNNING or state.tries != tries:  # it was begun anew
             return
         self.failed(vm, "workflow.gone", "it closed and did not say how it ended")
 
@@ -206,7 +206,8 @@ class MigrateFleet:
 
     async def _send_letters(self) -> None:
         letters, self.letters = self.letters, []
-        await asyncio.gather(*(self._send(letter) for letter in letters))
+        for first in range(0, len(letters), MOST_LETTERS):
+            await asyncio.gather(*(self._send(letter) for letter in letters[first : first + MOST_LETTERS]))
 
     async def _send(self, letter: Letter) -> None:
         state = self.state.members.get(letter.vm)
@@ -219,7 +220,9 @@ class MigrateFleet:
             else:
                 await handle.signal(letter.signal, letter.said)
         except FailureError:  # nobody is there to get it
-            self.failed(letter.vm, "workflow.gone", "nobody answers for it")
+            now = self.state.members[letter.vm]
+            if now.standing is Standing.RUNNING and now.tries == state.tries:  # else it told its end meanwhile
+                self.failed(letter.vm, "workflow.gone", "nobody answers for it")
 
     def _member(self, vm: str) -> Member:
         return self.now().member(vm)

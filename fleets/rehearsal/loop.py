@@ -117,7 +117,7 @@ class _Rehearsal:
     def _tell(self, machine: Machine, phase: Phase, *, ticket: str = "") -> None:
         waited = machine.phase in (Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL)
         waits = phase in (Phase.DELTA_SYNC, Phase.AWAITING_APPROVAL)
-        if waited != waits:
+        if waited != waits and machine.holds.warm:  # others have no delta passes
             self._pipe.to(self._now)
             self._pipe.taken += self._rates.changes if waits else -self._rates.changes
         machine.phase = phase
@@ -222,15 +222,22 @@ class _Rehearsal:
         asked = self._now
 
         def granted() -> None:
-            if machine.held(self._moment(), self._calendar) is not None:
-                self._look(machine)
-            elif machine.holds.warm and self._now - asked > machine.request.delta_interval.total_seconds():
-                self._pass(machine, machine.changed(self._now, self._rates), lambda: self._cut_over(machine))
+            late = self._now - asked > machine.request.delta_interval.total_seconds()
+            if machine.held(self._moment(), self._calendar) is None and machine.holds.warm and late:
+                self._pass(machine, machine.changed(self._now, self._rates), ready)
             else:
-                self._cut_over(machine)
+                ready()
 
-        self._permits.ask(machine.vm, "cutover", machine.holds.needs, granted)
+        def ready() -> None:
+            if machine.held(self._moment(), self._calendar) is None:
+                self._cut_over(machine)
+                return
+            if closes is not None and self._moment() >= closes:  # over that pass
+                machine.missed.add(closes)
+            self._look(machine)
+
         closes = machine.closes_at(self._moment(), self._calendar)
+        self._permits.ask(machine.vm, "cutover", machine.holds.needs, granted)
         if self._permits.waits(machine.vm) and closes is not None:
             self._at(self._seconds(closes), lambda: self._closed(machine, closes))
 

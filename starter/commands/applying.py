@@ -85,7 +85,8 @@ async def _apply(
             raise applying.stale(found)
         handle = await applying.begin_fleet(client, request)
     begun.append(handle.id)
-    if queues := await unpolled(client, request.defaults.get("site", "")):
+    sites = applying.sites_of(request)
+    if queues := dict.fromkeys([queue for site in sites for queue in await unpolled(client, site)]):
         say(f"warning: no worker polls {' and '.join(map(repr, queues))}")
     if not wait:
         put({"workflow_id": handle.id, "members": len(request.members)}, output, lambda: handle.id)
@@ -116,8 +117,9 @@ def put_differences(found: list["Difference"], output: Output) -> None:
 
 def _line(now: "FleetStatus") -> str:
     parts = [f"{count} {name}" for name, count in now.standing.items()]
-    asks = [f"{len(now.asks)} wait for a yes"] if now.asks else []
-    human = [f"{len(now.needs_human)} need a human"] if now.needs_human else []
+    waiting, parked = sum(wave.asks for wave in now.waves), sum(wave.needs_human for wave in now.waves)
+    asks = [f"{waiting} wait for a yes"] if waiting else []
+    human = [f"{parked} need a human"] if parked else []
     paused = [f"paused by {now.paused_by}"] if now.paused else []
     return f"fleet {now.fleet}: {', '.join([*parts, *asks, *human, *paused])}"
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def plan(
+    context: typer.Context,
     vms: Annotated[
         list[str] | None,
         typer.Argument(metavar="[VM]...", help="Names, globs ('web*'; '*': all), instanceUuids or morefs."),
@@ -88,6 +89,7 @@ def plan(
     new = {
         "fleet": fleet, "source": source, "target": target, "sr": sr, "network": network, "window": window,
         "approval": approval, "at-once": at_once, "failure-budget": failure_budget, "rate": rate,
+        "site": site if _typed(context, "site") else None,
     }  # fmt: skip
     there = out is not None and out.exists()
     if check:
@@ -118,6 +120,12 @@ def plan(
         }  # fmt: skip
         draft, gone = _written(wanted, source, target, site, config)
     _tell(draft, gone, as_, out)
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    """Whether it was said here, and not by the environment, which is about everything."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _fleet_of(out: Path | None) -> str:

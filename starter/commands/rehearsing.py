@@ -99,4 +99,7 @@ def _moment(text: str | None) -> datetime:
         raise typer.BadParameter(f"{text!r}: {error}", param_hint="--starts") from None
     if moment.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no time zone: write 2026-12-01T08:00+01:00", param_hint="--starts")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise typer.BadParameter(f"{text!r}: {error}", param_hint="--starts") from None

@@ -35,6 +35,12 @@ def digest_of(request: MigrateFleetRequest) -> str:
     return hashlib.sha256(request.model_dump_json(exclude_unset=True).encode()).hexdigest()[:16]
 
 
+def sites_of(request: MigrateFleetRequest) -> tuple[str, ...]:
+    """Whose workers it needs, each once; empty: those of none, which see to what all share, and tell people."""
+    usual = request.defaults.get("site", "")
+    return tuple(dict.fromkeys([*(member.request.get("site", usual) for member in request.members), ""]))
+
+
 def checked(draft: Draft) -> MigrateFleetRequest:
     """All that can be said without looking.
 

@@ -62,6 +62,7 @@ def test_a_plan_is_checked_offline_and_its_end_tells(capsys: pytest.CaptureFixtu
         (["plan", "--check"], "--check takes the file"),
         (["plan", "--check", "none.yaml"], "cannot read none.yaml"),
         (["plan", "-o", "spring.yaml", "--sr", "x", "--at-once", "3"], "write what --sr, --at-once would say into it"),
+        (["plan", "-o", "spring.yaml", "--site", "dc2"], "write what --site would say into it"),
         (["plan", "--from", "none.csv", "-o", "new.yaml"], "cannot read none.csv"),
         (["apply", "none.yaml"], "cannot read none.yaml"),
     ],
@@ -73,6 +74,25 @@ def test_words_that_do_not_fit_are_told(words: list[str], told: str, capsys: pyt
     assert not Path("new.yaml").exists()
 
 
+def test_a_site_of_the_environment_leaves_a_plan_that_is_there_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("spring.yaml").write_text(TEXT)
+    monkeypatch.setenv("FERRY_SITE", "dc2")
+    run(["plan", "-o", "spring.yaml"])
+    assert "error[temporal.unreachable]" in capsys.readouterr().err, "it goes on, to a Temporal that is not there"
+
+
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "--schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "A plan of Ferry"
+
+
+def test_who_waits_for_an_apply_is_told_how_many_wait_for_people_however_many_are_named() -> None:
+    from contracts.fleet import FleetStatus, WaveStatus
+    from starter.commands.applying import _line
+
+    waves = (WaveStatus(name="1", asks=250, needs_human=150), WaveStatus(name="2", asks=50))
+    named = tuple(f"vm{number}" for number in range(100))
+    now = FleetStatus(fleet="spring", at_once=1, waves=waves, asks=named, needs_human=dict.fromkeys(named, "x"))
+    assert _line(now) == "fleet spring: 300 wait for a yes, 150 need a human"

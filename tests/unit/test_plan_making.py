@@ -10,7 +10,7 @@ from contracts.assessment import Assessed
 from contracts.errors import FerryError
 from contracts.plan import Plan, fleet_request_of
 from contracts.plan_seen import PinnedCheck, PinnedDisk, PinnedNic, PinnedSr, PinnedTarget, PinnedVm, PlanSeen
-from starter.planning.applying import checked, digest_of
+from starter.planning.applying import checked, digest_of, sites_of
 from starter.planning.differing import differences, unpinned
 from starter.planning.listing import listed
 from starter.planning.looking import Looked
@@ -187,6 +187,13 @@ def test_what_cannot_be_applied_is_refused_before_anybody_is_asked(members, foun
     with pytest.raises(FerryError) as refusal:
         checked(a_draft(*members, found=found))
     assert refusal.value.code == code
+
+
+def test_every_site_of_a_plan_is_known_before_it_begins():
+    request = fleet_request_of(plan("a", "b", "c", defaults={"site": "dc2"}))
+    there = request.members[1].model_copy(update={"request": {"site": "dc3"}})
+    assert sites_of(request.model_copy(update={"members": (*request.members[:2], there)})) == ("dc2", "dc3", "")
+    assert sites_of(fleet_request_of(plan("a"))) == ("",)
 
 
 def test_a_request_that_is_too_long_for_a_fleet_is_refused():

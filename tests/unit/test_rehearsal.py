@@ -106,6 +106,15 @@ def test_one_that_is_off_is_copied_in_its_cutover_and_has_no_downtime() -> None:
     assert cold.downtimes[0].seconds > 1024
 
 
+def test_those_that_are_off_and_wait_take_no_bandwidth_by_delta_passes() -> None:
+    writes = Rates(alone=100 * MIB, together=100 * MIB, changes=10.0 * MIB, preparing=0.0, beside=0.0)
+    rest = {f"off{number}": Holds(1 * GIB, warm=False, on=False) for number in range(9)}
+    waves = [{"name": "now", "approval": "auto"}, {"name": "later", "windows": ["Sat 22:00-02:00 UTC"]}]
+    alone = played({"vm": "a"}, rates=writes, waves=waves)
+    beside = played({"vm": "a"}, *({"vm": vm, "wave": "later"} for vm in rest), holds=rest, rates=writes, waves=waves)
+    assert beside.waves[0].ends == alone.waves[0].ends
+
+
 @given(st.lists(st.floats(1e6, 1e9), min_size=1, max_size=20), st.floats(1e3, 1e6), st.floats(1e3, 1e7))
 def test_a_pipe_gives_no_more_than_it_has_and_ends_all(sizes: list[float], alone: float, together: float) -> None:
     pipe = Pipe(alone, together)
@@ -140,6 +149,7 @@ def test_the_command_reads_the_file_alone(tmp_path: Path, capsys: pytest.Capture
     assert "all run on the target at" in capsys.readouterr().out
     assert run(["rehearse", str(file), "--starts", "2026-12-07T09:00"]) == 2
     assert "has no time zone" in capsys.readouterr().err
+    assert run(["rehearse", str(file), "--starts", "0001-01-01T00:00+01:00"]) == 2
 
 
 def of_host(count: int, host: str, **limits: int) -> Rehearsed:
@@ -174,6 +184,15 @@ def test_a_permit_that_comes_after_the_window_misses_it() -> None:
                   defaults={"windows": ["daily 22:00-22:30 UTC"], "downtime_budget": "1h"})  # fmt: skip
     assert (told.through, told.waves[0].windows_missed) == (3, 3)
     assert told.peaks["host:vc/esx1"].most == 1
+
+
+def test_a_window_that_closes_over_the_pass_after_a_long_wait_for_permits_is_missed() -> None:
+    writes = Rates(alone=100 * MIB, together=400 * MIB, changes=5.0 * MIB, preparing=0.0, beside=0.0)
+    holds = {"first": Holds(1400 * GIB, needs=("host:vc/esx1",)), "second": Holds(2000 * GIB, needs=("host:vc/esx1",))}
+    told = played({"vm": "first"}, {"vm": "second"}, holds=holds, limits={"host:vc/esx1": 1}, rates=writes,
+                  defaults={"windows": ["daily 20:00-04:00 UTC"], "delta_interval": "10m"})  # fmt: skip
+    off = told.through_at["second"] - timedelta(seconds=2 * 2000 * GIB / (100 * MIB))
+    assert (off.hour >= 20 or off.hour < 4, told.waves[0].windows_missed) == (True, 1)
 
 
 def test_limits_are_pinned_with_the_plan_and_rehearsed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
-from contracts.names import QUEUE, TRANSFER_QUEUE
+from contracts.names import CAPACITY_ID, QUEUE, TRANSFER_QUEUE
 from starter.main import run
 from starter.polling import unpolled
 from starter.temporal_server import DevServer
@@ -395,6 +396,20 @@ async def test_without_a_worker_a_start_is_accepted_with_a_warning_and_status_sa
     assert took < 12
     assert approved.code == 1
     assert "web01" in listed.out
+
+
+async def test_without_a_worker_a_fleet_permits_and_a_record_say_so(
+    lonely_ferry: Shell, lonely_server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("starter.fleets.ANSWER_WITHIN", 2.0)
+    monkeypatch.setattr("starter.capacity.ANSWER_WITHIN", timedelta(seconds=2))
+    client = await Client.connect(lonely_server.address)
+    for workflow in ("fleet/lonely", CAPACITY_ID, "migrate/vc/lonely"):
+        await client.start_workflow("Anything", id=workflow, task_queue=QUEUE)
+
+    for words in (["status", "fleet/lonely"], ["capacity"], ["report", "migrate/vc/lonely", "--export", "x.jsonl"]):
+        ended = await lonely_ferry(*words)
+        assert (ended.code, ended.err.partition("]")[0]) == (1, "error[temporal.no_worker"), words
 
 
 async def test_the_doctor_names_what_is_missing_without_a_worker(lonely_ferry: Shell) -> None:

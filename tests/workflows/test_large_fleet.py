@@ -75,3 +75,27 @@ async def test_five_thousand_members_are_carried_from_run_to_run_and_told(
     assert (report.members, report.standing["skipped"]) == (MOST_MEMBERS, 1)
     history = await client.get_workflow_handle(f"fleet/{fleet}").fetch_history()
     assert history.events[0].ByteSize() < 600 << 10
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", ["pause", "cancel"])
+async def test_more_members_are_written_to_than_temporal_takes_letters_at_once(dev_server: DevServer, how: str) -> None:
+    client = await Client.connect(dev_server.address, data_converter=converter_of(TemporalConfig()))
+    fleet = f"large{uuid.uuid4().hex[:8]}"
+    running = state_of("x").model_copy(update={"standing": Standing.RUNNING, "yes": None})
+    vms = [f"vm{number:04}" for number in range(2100)]
+    said: dict[str, Any] = {
+        "fleet": fleet, "defaults": {"source": fleet, "target": "pool"}, "members": [{"vm": vm} for vm in vms],
+        "state": FleetState(members=dict.fromkeys(vms, running)).model_dump(mode="json"),
+    }  # fmt: skip
+    async with Worker(client, task_queue=QUEUE, workflows=[MigrateFleet, MigrateVm], activities=FleetSteps().all()):
+        handle = await client.start_workflow(
+            MIGRATE_FLEET, said, id=f"fleet/{fleet}", task_queue=QUEUE, result_type=FleetReport
+        )
+        if how == "pause":
+            ack = await handle.execute_update("pause", {"who": "ann", "everyone": True}, result_type=FleetAck)
+            assert len(ack.taken) == len(vms)
+        else:
+            await handle.cancel()
+        report: FleetReport = await asyncio.wait_for(handle.result(), 120)
+    assert report.standing == {"failed": len(vms)}, "every letter was sent, and found nobody"

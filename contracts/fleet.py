@@ -16,7 +16,7 @@ from contracts.windows import Windows
 MOST_MEMBERS = 5000
 """A fleet carries all that it knows from run to run in one payload. Temporal takes 2 MiB, of which 5,000 fill a quarter
 (deflated, trust/packing.py); but a workflow has two seconds to read it, of which they take a quarter of one."""
-MOST_ASKED = 4 << 20
+MOST_ASKED = 1 << 20
 """Bytes of the request, as JSON."""
 MOST_NOTE = 500
 MOST_AT_ONCE = 500
@@ -254,6 +254,14 @@ BEFORE_COPIED = frozenset({Phase.PREFLIGHT, Phase.SHELL, Phase.INITIAL_SYNC})
 _CUTTING = frozenset({Phase.CUTOVER, Phase.START})
 
 
+class Unsent(Contract):
+    """A word to a member that a run had no room for."""
+
+    vm: str
+    signal: str
+    said: dict[str, Any] = {}
+
+
 class FleetState(Contract):
     """All that must survive continue-as-new. ``members``: by VM."""
 
@@ -264,6 +272,7 @@ class FleetState(Contract):
     paused_by: str = Field(default="", description="who, or the code of why")
     failures: int = Field(default=0, description="members that failed since the last resume, each time counted")
     cancelled: bool = False
+    letters: tuple[Unsent, ...] = Field(default=(), description="what is still to be told members")
     runs: int = 1
 
 

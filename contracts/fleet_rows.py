@@ -16,6 +16,7 @@ class MemberRow(Contract):
     vm: str
     wave: str
     workflow: str
+    site: str = ""
     standing: str
     phase: str = ""
     asks: bool = Field(default=False, description="it waits for a person's yes")

@@ -20,6 +20,7 @@ def _row(fleet: Fleet, member: Member, state: MemberState) -> MemberRow:
     parked = told.needs_human if told is not None and running else ""
     return MemberRow(
         vm=member.vm, wave=fleet.wave(member).name, workflow=fleet.request.workflow_of(member),
+        site=str(member.request.get("site", fleet.request.defaults.get("site", ""))),
         standing=state.standing.value, phase=told.phase.value if told is not None and running else "",
         asks=fleet.asks_a_person(member.vm), needs_human=parked, code=state.code,
         message=(told.message if told is not None and parked else state.message)[:MOST_WORDS],

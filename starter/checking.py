@@ -16,7 +16,7 @@ from contracts.names import Attribute
 from starter.connecting import connect, connect_options
 from starter.failures import as_ferry_error
 from starter.inspecting import inspect
-from starter.polling import polled, queues_of
+from starter.polling import needed, polled
 from starter.settings import Settings, load_settings
 from starter.temporal_limits import server_told
 from trust.converting import codec_of
@@ -47,7 +47,7 @@ async def check_all(config: Path | None, site: str = "") -> list[Finding]:
     if client is None:
         return [*found, *(Finding(what, None, "not looked at: no Temporal") for what in ("workers", "systems"))]
     await _attributes(client, found)
-    working = [await _workers(client, queue, site, found) for queue in queues_of(site)]
+    working = [await _workers(client, queue, whose, found) for queue, whose in needed(site)]
     if all(working[:-1]):  # a look moves no bytes
         await _systems(client, site, found)
     else:

@@ -59,9 +59,14 @@ async def polled(client: Client, queue: str, site: str = "") -> Polled:
     return Polled(queue, tuple(sorted(seen or ())))
 
 
+def needed(site: str) -> list[tuple[str, str]]:
+    """Every queue that must be polled, and as whose: permits and notices are of no site."""
+    return [(queue, "" if queue == QUEUE else site) for queue in queues_of(site)]
+
+
 async def unpolled(client: Client, site: str = "") -> tuple[str, ...]:
     """The queues of ours that no worker polls."""
-    seen = [await polled(client, queue, site) for queue in queues_of(site)]
+    seen = [await polled(client, *each) for each in needed(site)]
     return tuple(each.queue for each in seen if not each.workers)
 
 

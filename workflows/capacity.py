@@ -74,7 +74,10 @@ class Capacity:
         if not known:
             return
         try:
-            gone = await order("see_holders", HoldersAsked(workflows=known), HoldersGone, summary="do they live?")
+            gone = await order(
+                "see_holders", HoldersAsked(workflows=known), HoldersGone, summary="do they live?",
+                give_up_after=SEE_HOLDERS,
+            )  # fmt: skip
         except ActivityError:
             return  # another time
         for holder in gone.workflows:

@@ -56,6 +56,13 @@ class FleetMessages:
         if wrong:
             raise FerryError("request.invalid", wrong)
 
+    def check_goes_on(self) -> None:
+        """Raises FerryError ``message.wrong_phase``: who is begun in a fleet that was cancelled would never begin."""
+        if self._fleet.state.cancelled:
+            raise FerryError(
+                "message.wrong_phase", "the fleet was cancelled, and begins nobody: apply a plan of the rest"
+            )
+
     def check_add(self, said: FleetAdd) -> None:
         """Raises FerryError ``request.invalid``."""
         request, state = self._fleet.request, self._fleet.state
@@ -129,12 +136,16 @@ class FleetMessages:
         return self._each(said, one)
 
     def retry(self, said: FleetSteer) -> FleetAck:
-        """Parked ones are told to; failed, cancelled and skipped ones wait for a turn again."""
+        """Parked ones are told to; failed ones wait for a turn again, cancelled and skipped ones where they are named:
+        somebody wanted them so."""
+        named = set(said.vms)
 
         def one(member: Member, state: MemberState) -> str:
             if state.standing is Standing.RUNNING and state.told is not None and state.told.needs_human:
                 self._post(Letter(member.vm, "retry_migration", {"who": said.who, "note": said.note}))
-            elif state.standing in ENDED - {Standing.DONE}:
+            elif state.standing is Standing.FAILED or (
+                member.vm in named and state.standing in (Standing.CANCELLED, Standing.SKIPPED)
+            ):
                 self._fleet.member(member.vm, standing=Standing.WAITING, code="", message="", began=None, copied=None,
                                    ended=None, approved_by="")  # fmt: skip
             else:

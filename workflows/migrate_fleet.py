@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         MemberTold,
         MigrateFleetInput,
         Standing,
+        Unsent,
         standing_of,
     )
     from contracts.fleet_rows import FleetMembers
@@ -50,7 +51,7 @@ class MigrateFleet:
         self.request = request
         self.state = request.state or FleetState()
         self.messages = FleetMessages(self)
-        self.letters: list[Letter] = []
+        self.letters = [Letter(each.vm, each.signal, each.said) for each in self.state.letters]
         self._changed = True
         self._over = self._ended = False
         self._known: dict[str, str] = {}
@@ -72,7 +73,8 @@ class MigrateFleet:
                     work = asyncio.create_task(self._work())
         watching.cancel()
         if not self.now().over:
-            state = self.state.model_copy(update={"runs": self.state.runs + 1})
+            letters = tuple(Unsent(vm=each.vm, signal=each.signal, said=each.said) for each in self.letters)
+            state = self.state.model_copy(update={"runs": self.state.runs + 1, "letters": letters})
             workflow.continue_as_new(self.request.model_copy(update={"state": state}))
         self._over = True
         return report_of(self.now())
@@ -101,7 +103,7 @@ class MigrateFleet:
         self._changed = True
 
     async def _work(self) -> None:
-        """Returns with nothing left unsaid: who ends or goes on in a new run then loses no word."""
+        """Returns with nothing left unsaid, or with what is unsaid in the state of the next run."""
         while True:
             await workflow.wait_condition(lambda: self._changed)
             self._changed = False
@@ -111,6 +113,8 @@ class MigrateFleet:
                 await self._last_words(fleet)
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._changed and not self.letters:
+                    return
+                if not self.now().over and workflow.patched("unsaid-goes-along"):
                     return
                 continue
             deed = fleet.deed()
@@ -206,8 +210,12 @@ class MigrateFleet:
 
     async def _send_letters(self) -> None:
         letters, self.letters = self.letters, []
-        for first in range(0, len(letters), MOST_LETTERS):
-            await asyncio.gather(*(self._send(letter) for letter in letters[first : first + MOST_LETTERS]))
+        while letters:
+            now, letters = letters[:MOST_LETTERS], letters[MOST_LETTERS:]
+            await asyncio.gather(*(self._send(letter) for letter in now))
+            if letters and _long_enough():  # two events a letter: the rest goes along to the next run
+                self.letters = [*letters, *self.letters]
+                return
 
     async def _send(self, letter: Letter) -> None:
         state = self.state.members.get(letter.vm)
@@ -293,17 +301,20 @@ class MigrateFleet:
 
     @retry.validator
     def _check_retry(self, said: FleetSteer) -> None:
-        self._check(said)
+        self._check(said, begins=True)
 
     @add.validator
     def _check_add(self, said: FleetAdd) -> None:
         try:
+            self.messages.check_goes_on()
             self.messages.check_add(said)
         except FerryError as error:
             raise as_failure(error) from None
 
-    def _check(self, said: Chosen, *, names_needed: bool = True) -> None:
+    def _check(self, said: Chosen, *, names_needed: bool = True, begins: bool = False) -> None:
         try:
+            if begins:
+                self.messages.check_goes_on()
             self.messages.check(said, names_needed=names_needed)
         except FerryError as error:
             raise as_failure(error) from None

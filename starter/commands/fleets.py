@@ -7,7 +7,7 @@ import typer
 
 from contracts.errors import ExitCode
 from starter.options import Config, Note, OutputAs, Who, Yes
-from starter.output import Output, put, say
+from starter.output import Output, put, say, warn
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -63,7 +63,9 @@ def show(fleet: str, *, watch: bool, output: Output, config: Path | None) -> Non
 
     async def work(client: "Client", _: "Settings") -> "SeenFleet":
         if not watch:
-            return await look_at(client, fleet)
+            seen = await look_at(client, fleet)
+            await _warn_of_nobody(client, seen)
+            return seen
         from starter.watching_fleet import watch_fleet
 
         return await watch_fleet(client, fleet)
@@ -76,6 +78,17 @@ def show(fleet: str, *, watch: bool, output: Output, config: Path | None) -> Non
         raise typer.Exit(INTERRUPTED) from None
     put(as_data(seen), output, lambda: fleet_status_view(seen))
     raise typer.Exit(seen.exit_code)
+
+
+async def _warn_of_nobody(client: "Client", seen: "SeenFleet") -> None:
+    """Members of a site that nobody polls stand still, and take the turns of others."""
+    from starter.polling import unpolled
+
+    running = {row.site for row in seen.members if row.standing in ("running", "waiting")}
+    for site in sorted(running):
+        if queues := await unpolled(client, site):
+            who = f"members of the site {site} stand still" if site else "members stand still"
+            warn("temporal.no_worker", f"no worker polls {' and '.join(map(repr, queues))}: {who}")
 
 
 def as_data(seen: "SeenFleet") -> dict[str, Any]:

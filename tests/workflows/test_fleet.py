@@ -196,6 +196,37 @@ async def test_who_comes_after_a_failed_one_waits_until_it_is_retried_or_skipped
     assert (report.outcome, report.not_done) == ("partial", {"queue": "skipped"})
 
 
+async def test_what_somebody_skipped_is_begun_again_only_where_it_is_named(fleet: Fleet) -> None:
+    fleet.steps.bad = {"db"}
+    await fleet.start(*some("db", "queue", "web"), at_once=1)
+    await fleet.say("skip", vms=["queue"])
+    await fleet.until(lambda seen: seen.standing.get("failed") == 1 and seen.asks == ("web",))
+
+    fleet.steps.bad = set()
+    ack = await fleet.say("retry", everyone=True)
+
+    assert ack.taken == ("db",)
+    assert ack.passed_over["queue"].startswith("skipped")
+    assert (await fleet.say("retry", vms=["queue"])).taken == ("queue",)
+    await fleet.until(lambda seen: set(seen.asks) == {"db", "queue", "web"})
+    await fleet.handle.cancel()
+    await fleet.until(lambda seen: seen.standing.get("cancelled") == 3 or seen.over)
+
+
+async def test_nobody_is_promised_to_begin_in_a_fleet_that_was_cancelled(fleet: Fleet) -> None:
+    fleet.steps.bad = {"db"}
+    fleet.steps.hold_copies = True
+    await fleet.start(*some("db", "web"))
+    await fleet.until(lambda seen: seen.standing.get("failed") == 1)
+    await fleet.handle.cancel()
+    await asyncio.sleep(1)
+    for name, said in (("retry", {"vms": ["db"]}), ("add", {"members": some("late")})):
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await fleet.say(name, **said)
+        assert "was cancelled" in str(refused.value.cause)
+    fleet.steps.hold_copies = False
+
+
 async def test_members_are_added_while_it_runs_and_a_pause_begins_nobody(fleet: Fleet) -> None:
     await fleet.start({"vm": "a"})
     await fleet.until(lambda seen: seen.asks == ("a",))

@@ -17,6 +17,7 @@ from starter.fleets import look_at
 from starter.temporal_server import DevServer
 from tests.workflows.test_fleet import FleetSteps
 from trust.converting import converter_of
+from workflows.fleet_messages import MOST_LETTERS
 from workflows.migrate_fleet import MigrateFleet
 from workflows.migrate_vm import MigrateVm
 
@@ -79,7 +80,10 @@ async def test_five_thousand_members_are_carried_from_run_to_run_and_told(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["pause", "cancel"])
-async def test_more_members_are_written_to_than_temporal_takes_letters_at_once(dev_server: DevServer, how: str) -> None:
+async def test_more_members_are_written_to_than_temporal_takes_letters_at_once(
+    dev_server: DevServer, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("workflows.timing.EVENTS_PER_RUN", 500)
     client = await Client.connect(dev_server.address, data_converter=converter_of(TemporalConfig()))
     fleet = f"large{uuid.uuid4().hex[:8]}"
     running = state_of("x").model_copy(update={"standing": Standing.RUNNING, "yes": None})
@@ -99,3 +103,9 @@ async def test_more_members_are_written_to_than_temporal_takes_letters_at_once(d
             await handle.cancel()
         report: FleetReport = await asyncio.wait_for(handle.result(), 120)
     assert report.standing == {"failed": len(vms)}, "every letter was sent, and found nobody"
+    if how == "pause":
+        runs = [each async for each in client.list_workflows(f"WorkflowId = 'fleet/{fleet}'")]
+        sizes = [(await client.get_workflow_handle(each.id, run_id=each.run_id).describe()).history_length
+                 for each in runs]  # fmt: skip
+        assert len(sizes) > 1, "what a run has no room for goes along"
+        assert max(sizes) < 500 + 2 * MOST_LETTERS + 100

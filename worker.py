@@ -41,13 +41,15 @@ from activities.target import TargetActivities
 from activities.test_boot import TestBootActivities
 from activities.transfer import TransferActivities
 from activities.verification import VerificationActivities
-from contracts.config import Config, StoreConfig, config_path, load_config
+from contracts.config import Config, FilesConfig, SourceConfig, StoreConfig, config_path, load_config
 from contracts.error_catalogue import entry
 from contracts.errors import ExitCode, FerryError
 from contracts.names import DEPLOYMENT, QUEUE, TRANSFER_QUEUE, Attribute
 from contracts.sites import queue_of
 from disks.folder_store import FolderStore
 from disks.store import Store
+from platforms.files.source import FilesSource
+from platforms.ports import Source
 from platforms.vsphere.source import VsphereSource
 from platforms.xapi.target import XapiTarget
 from starter.connecting import connect
@@ -87,22 +89,32 @@ def _store(config: StoreConfig) -> Store:
     return S3Store(Bucket(config.s3))
 
 
+def _source(name: str, config: SourceConfig | FilesConfig) -> Source:
+    return FilesSource(name, config) if isinstance(config, FilesConfig) else VsphereSource(name, config)
+
+
+def _tools_of(name: str, config: SourceConfig | FilesConfig) -> dict[str, str]:
+    if isinstance(config, FilesConfig):
+        return dict.fromkeys(("qemu-nbd", "qemu-img", "prlimit"), f"[sources.{name}]")
+    return {config.vddk.nbdkit: f"[sources.{name}.vddk]"} if config.vddk is not None else {}
+
+
 def build_systems(config: Config) -> Systems:
     """Clients for all systems of the config; they log in when they are first used."""
     if config.store is None:
         raise FerryError("config.invalid", "a worker needs [store] path = … or [store.s3]: its journals live there")
     return Systems(
-        sources={name: VsphereSource(name, each) for name, each in config.sources.items()},
+        sources={name: _source(name, each) for name, each in config.sources.items()},
         targets={name: XapiTarget(name, each) for name, each in config.targets.items()},
         store=_store(config.store),
         tools={
-            each.vddk.nbdkit: f"[sources.{name}.vddk]" for name, each in config.sources.items() if each.vddk is not None
+            program: where for name, each in config.sources.items() for program, where in _tools_of(name, each).items()
         },
         notify=config.notify,
         site=config.worker.site,
         limits=Limits(
             config.worker.bandwidth,
-            {name: each.disks_per_host for name, each in config.sources.items()},
+            {name: each.disks_per_host for name, each in config.sources.items() if isinstance(each, SourceConfig)},
             config.capacity.bandwidth,
         ),
         capacity=config.capacity,

@@ -34,6 +34,8 @@ class Topic:
 
 def of_source(name: str, facts: SourceFacts) -> list[SystemCheck]:
     """Lines about a source, whose facts are of the whole system."""
+    if facts.in_files:
+        return []
     hosts, stores = facts.hosts, facts.datastores
     free = None if stores is None else f"{len(stores)} datastores, all accessible"
     exports = [each for each in stores or () if each.export]

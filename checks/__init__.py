@@ -13,6 +13,7 @@ from checks import (
     disk_sizes,
     disks,
     esxi_hosts,
+    files,
     guest,
     guest_boot,
     hardware,
@@ -32,7 +33,7 @@ from checks.seen import Seen
 
 __all__ = [
     "BLOCKER", "CHECKS", "NOTE", "WARNING", "Rule", "Seen", "approved_steps", "change_tracking", "clocks", "devices",
-    "disk_order", "disk_sizes", "disks", "esxi_hosts", "guest", "guest_boot", "hardware", "network_cards", "place",
-    "placement", "pool", "privileges", "run_checks", "settings", "snapshots", "source_system", "transports",
+    "disk_order", "disk_sizes", "disks", "esxi_hosts", "files", "guest", "guest_boot", "hardware", "network_cards",
+    "place", "placement", "pool", "privileges", "run_checks", "settings", "snapshots", "source_system", "transports",
     "vmware_tools",
 ]  # fmt: skip

@@ -17,5 +17,5 @@ def free_licence_running(seen: Seen) -> Iterator[str]:
 @check("preflight.free_licence", WARNING)
 def free_licence(seen: Seen) -> Iterator[str]:
     """What is off moves all the same."""
-    if seen.machine.read_only and seen.machine.power is not Power.ON:
+    if seen.machine.read_only and not seen.machine.in_files and seen.machine.power is not Power.ON:
         yield f"nothing keeps {seen.machine.name} off but you: leave it off"

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from contracts.bandwidth import Bandwidth
 from contracts.base import Request, fields_told
@@ -54,6 +54,23 @@ class SourceConfig(System):
     vddk: VddkConfig | None = None
     hosts: dict[str, str] = Field(default={}, description="name of an ESXi host to the address to be dialled for it")
     disks_per_host: int = Field(default=8, ge=1, description="read at once from one host, by each worker")
+
+
+class FilesConfig(Request):
+    """A folder of appliances and disk images that every worker of the queue can read. Nothing is written there."""
+
+    kind: Literal["files"]
+    folder: Path
+    site: Site = Field(default="", description="whose workers reach it")
+
+
+def _kind_of(said: object) -> str:
+    return str(said.get("kind", "vsphere") if isinstance(said, dict) else getattr(said, "kind", "vsphere"))
+
+
+AnySource = Annotated[
+    Annotated[SourceConfig, Tag("vsphere")] | Annotated[FilesConfig, Tag("files")], Discriminator(_kind_of)
+]
 
 
 class TargetConfig(System):
@@ -122,7 +139,7 @@ class StoreConfig(Request):
 class Config(Request):
     """The whole file."""
 
-    sources: dict[str, SourceConfig] = {}
+    sources: dict[str, AnySource] = {}
     targets: dict[str, TargetConfig] = {}
     temporal: TemporalConfig = TemporalConfig()
     store: StoreConfig | None = None

@@ -1,6 +1,7 @@
 """Every code that Ferry can say. docs/errors.md is made from this table; a test compares them."""
 
 from contracts.errors import ErrorEntry, ExitCode, Remedy
+from contracts.files_catalogue import FILES
 from contracts.machine_catalogue import MACHINE_ENTRIES
 from contracts.systems_catalogue import SYSTEMS
 
@@ -292,7 +293,7 @@ _ENTRIES = (
                "Read the message and the worker's log; `ferry retry VM` tries again."),
 )  # fmt: skip
 
-CATALOGUE: dict[str, ErrorEntry] = {each.code: each for each in (*_ENTRIES, *SYSTEMS)}
+CATALOGUE: dict[str, ErrorEntry] = {each.code: each for each in (*_ENTRIES, *SYSTEMS, *FILES)}
 
 
 def entry(code: str) -> ErrorEntry:

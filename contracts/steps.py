@@ -86,6 +86,7 @@ class SourceFacts(Contract):
     clock_skew: float | None = Field(default=None, description="seconds that it is ahead of the worker")
     has_vddk: bool = Field(default=False, description="ferry.toml configures VDDK")
     unlooked: tuple[str, ...] = Field(default=(), description="what it did not answer, for `ferry doctor`")
+    in_files: bool = Field(default=False, description="a folder, which has neither hosts nor rights")
 
 
 class TargetFacts(Contract):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from contracts.config import TemporalConfig, config_path, load_config
+from contracts.config import SourceConfig, TemporalConfig, config_path, load_config
 from contracts.errors import FerryError
 
 
@@ -75,6 +75,10 @@ def load_settings(given: Path | None) -> Settings:
     if path is None:
         return Settings()
     config = load_config(path)
-    logins = {name: (urlsplit(each.url).hostname or "", each.username) for name, each in config.sources.items()}
+    logins = {
+        name: (urlsplit(each.url).hostname or "", each.username)
+        for name, each in config.sources.items()
+        if isinstance(each, SourceConfig)
+    }
     sites = {name: each.site for name, each in config.sources.items()}
     return Settings(path, tuple(config.sources), tuple(config.targets), config.temporal, logins, sites)

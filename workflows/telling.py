@@ -170,6 +170,9 @@ def _by_hand(state: MigrationState, outcome: str) -> tuple[str, ...]:
     """What only a human can do at a source that lets us do nothing."""
     if state.shell is None or not state.errand or not state.errand.read_only:
         return ()
+    if state.preflight is not None and state.preflight.machine.in_files:
+        said = "what the files were exported from could be neither stopped nor fenced: see to it that it stays off"
+        return (said,) if outcome == "done" else ()
     if outcome == "done":
         return ("the source could not be fenced (free licence): leave it off, or it comes up beside the target",)
     return ("the source is off, as it was: power it on by hand if it shall run (free licence: Ferry cannot)",)

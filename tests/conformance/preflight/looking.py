@@ -10,9 +10,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.preflight import PreflightActivities
 from activities.systems import Systems
-from contracts.config import SourceConfig
+from contracts.config import FilesConfig, SourceConfig
 from contracts.steps import Preflight, PreflightOrder
 from disks.folder_store import FolderStore
+from platforms.files.source import FilesSource
+from platforms.ports import Source
 from platforms.vsphere.source import VsphereSource
 from simulators.vsphere.methods import PRIVILEGES
 from simulators.vsphere.server import VsphereSimulator
@@ -35,7 +37,8 @@ class Case:
     """One condition as the lab shows it: what differs from a lab that nothing speaks against.
 
     ``vm``, ``vcenter`` and ``pool`` are keys of the inventory; ``source`` and ``target`` of ferry.toml; ``order`` of
-    the request; ``before`` does to the running lab what an inventory cannot say.
+    the request; ``files`` writes appliances into a folder, which is then the source; ``before`` does to the running
+    lab what an inventory cannot say.
     """
 
     code: str
@@ -46,6 +49,7 @@ class Case:
     target: dict[str, Any] = field(default_factory=dict)
     order: dict[str, Any] = field(default_factory=dict)
     before: Callable[[VsphereSimulator, XapiSimulator], None] | None = None
+    files: Callable[[Path], object] | None = None
     name: str = ""
     called: str = "web01"
 
@@ -85,7 +89,10 @@ def both_sides(folder: Path, case: Case) -> Iterator[tuple[VsphereSimulator, Xap
             "url": vcenter.url, "username": vcenter.said.user, "password": f"file:{secret}",
             "ca_file": folder / "vc" / "ca.pem", **case.source,
         }  # fmt: skip
-        source = VsphereSource("vc", SourceConfig.model_validate(said))
+        source: Source = VsphereSource("vc", SourceConfig.model_validate(said))
+        if case.files is not None:
+            case.files(folder / "exports")
+            source = FilesSource("vc", FilesConfig(kind="files", folder=folder / "exports"))
         try:
             yield vcenter, pool, Systems({"vc": source}, {"pool": target}, FolderStore(folder / "store"))
         finally:

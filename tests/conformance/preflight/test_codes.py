@@ -7,11 +7,12 @@ import pytest
 from checks import CHECKS
 from contracts.error_catalogue import CATALOGUE
 from starter.preflight_page import preflight_page
-from tests.conformance.preflight import cases_machine, cases_placement, cases_pool, cases_source, cases_vm
+from tests.conformance.preflight import cases_files, cases_machine, cases_placement, cases_pool, cases_source, cases_vm
 from tests.conformance.preflight.looking import Case, look
 
 CASES = [
-    *cases_machine.CASES, *cases_placement.CASES, *cases_pool.CASES, *cases_source.CASES, *cases_vm.CASES,
+    *cases_files.CASES, *cases_machine.CASES, *cases_placement.CASES, *cases_pool.CASES, *cases_source.CASES,
+    *cases_vm.CASES,
 ]  # fmt: skip
 ROOT = Path(__file__).resolve().parents[3]
 

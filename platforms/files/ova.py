@@ -1,0 +1,73 @@
+"""An OVA: a tar of a descriptor, digests and disks. It is never unpacked; members are read where they lie."""
+
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from contracts.errors import FerryError
+
+MOST_MEMBERS = 1000
+MOST_DESCRIPTOR = 16 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A run of bytes of a file: a whole file, or a member of an archive. ``size`` in bytes."""
+
+    path: Path
+    offset: int
+    size: int
+
+    def read(self, most: int) -> bytes:
+        """Its first bytes."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(min(most, self.size))
+
+    @classmethod
+    def whole(cls, path: Path) -> "Part":
+        """Of a file on its own."""
+        return cls(path, 0, path.stat().st_size)
+
+
+def parts_of(path: Path) -> dict[str, Part]:
+    """By name, in their order.
+
+    Raises:
+        FerryError: ``file.unreadable``, ``file.too_large``.
+    """
+    found: dict[str, Part] = {}
+    whole = path.stat().st_size
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                name = plain_name(member.name, path.name)
+                if not member.isreg() or member.issparse():
+                    raise FerryError("file.unreadable", f"{path.name}: {name} is no plain file")
+                if member.offset_data + member.size > whole:
+                    raise FerryError("file.truncated", f"{path.name} ends in the middle of {name}")
+                if name in found:
+                    raise FerryError("file.unreadable", f"{path.name} has two files {name}")
+                found[name] = Part(path, member.offset_data, member.size)
+                if len(found) > MOST_MEMBERS:
+                    raise FerryError("file.too_large", f"{path.name} holds more than {MOST_MEMBERS} files")
+            if found and whole < archive.offset + 512:  # blocks of zeros end an archive
+                raise FerryError("file.truncated", f"{path.name} ends before its end: members may be missing")
+    except tarfile.ReadError as error:
+        raise FerryError("file.truncated" if found else "file.unreadable", f"{path.name}: {error}") from None
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise FerryError("file.unreadable", f"{path.name} is no OVA: {error}") from None
+    return found
+
+
+def plain_name(name: str, what: str) -> str:
+    """Of a file that lies beside; a path that leads anywhere else is refused.
+
+    Raises:
+        FerryError: ``file.path``.
+    """
+    inside = PurePosixPath(name)
+    told = str(inside)
+    if inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name or told in ("", "."):
+        raise FerryError("file.path", f"{what} names the file {name[:100]!r}, which leads out of its folder")
+    return told

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from checks.registry import BLOCKER, WARNING, check
 from checks.seen import Seen
+from contracts.sizes import spoken_size
 
 
 @check("preflight.in_files", WARNING)
@@ -35,3 +36,12 @@ def no_mac(seen: Seen) -> Iterator[str]:
     for nic in seen.machine.nics:
         if not nic.mac:
             yield f"NIC {nic.index} on {nic.network!r} has no MAC in the descriptor: it gets a new one"
+
+
+@check("preflight.hardware_guessed", WARNING)
+def hardware_guessed(seen: Seen) -> Iterator[str]:
+    """A disk image on its own is no machine."""
+    machine = seen.machine
+    if not machine.hardware_told:
+        memory = spoken_size(machine.memory)
+        yield f"{machine.ref} is a disk alone: {machine.cpus} CPUs, {memory} of memory and no NIC are assumed"

@@ -11,6 +11,8 @@ FILES = (
                "Look at the machine it came from. Override the check where the descriptor is right; else correct it.", _BLOCKED),
     ErrorEntry("preflight.firmware_guessed", _F, "Nothing says whether the machine boots by BIOS or by UEFI.",
                "Look at the machine it came from; where it boots by UEFI, say so in the descriptor (vmw:Config firmware = efi)."),
+    ErrorEntry("preflight.hardware_guessed", _F, "A disk image without a descriptor says nothing of the machine around it.",
+               "Set CPUs, memory and NICs on the pool before the start; or put an OVF or the .vmx beside the image."),
     ErrorEntry("preflight.no_mac", _F, "The descriptor has no MAC of a NIC, so that the target gets a new one.",
                "Write the old one into the descriptor (rasd:Address) where licences, DHCP or the guest's own rules hang on it."),
     ErrorEntry("file.unreadable", _F, "A file of the source is not what it should be, or cannot be read.",

@@ -104,6 +104,7 @@ class Machine(Contract):
     read_only: bool = Field(default=False, description="its host's licence lets the API change nothing (free ESXi)")
     firmware_on_disk: str = Field(default="", description="bios or uefi, where the first disk tells and was asked")
     firmware_told: bool = Field(default=True, description="the source says which firmware it has")
+    hardware_told: bool = Field(default=True, description="the source says how many CPUs, how much memory, which NICs")
     in_files: bool = Field(default=False, description="it lies in files that nobody runs; what they came from may run")
     guest: GuestFacts = GuestFacts()
     devices: DeviceFacts = DeviceFacts()

@@ -1,16 +1,26 @@
-"""What machines lie in a folder: appliances, each whole in one file (OVA) or beside its descriptor (OVF)."""
+"""What machines lie in a folder: appliances, VMs as a hypervisor keeps them, and disk images on their own."""
 
+import contextlib
+import glob
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import FerryError
+from platforms.files import vmx
+from platforms.files.described import Described, DescribedDisk
 from platforms.files.digests import digests_in
+from platforms.files.images import IMAGES, files_of
 from platforms.files.ova import MOST_DESCRIPTOR, Part, parts_of, plain_name
-from platforms.files.ovf import OvfDisk, OvfMachine, machines_in
+from platforms.files.ovf import machines_in
 
+DESCRIPTORS = (".ova", ".ovf", ".vmx")
+_PART = re.compile(r"-(flat|delta|sesparse|ctk|rdmp?|[sf]\d{3})\.vmdk$", re.IGNORECASE)
+"""Extents and the like, which their descriptor names."""
+ASSUMED_CPUS, ASSUMED_MEMORY = 2, 2 << 30
 MOST_DEPTH = 4
 MOST_FILES = 20_000
 _IDENTITY = uuid.UUID("5a1f3a26-2c55-4c57-9a55-0b0a4d0c5f10")
@@ -23,11 +33,11 @@ class Appliance:
 
     ref: str
     machine_id: str
-    told: OvfMachine
+    told: Described
     files: dict[str, Part]
     digests: dict[str, tuple[str, str]]
 
-    def part(self, disk: OvfDisk) -> Part:
+    def part(self, disk: DescribedDisk) -> Part:
         """Where a disk lies.
 
         Raises:
@@ -48,8 +58,8 @@ class Appliance:
         return part
 
 
-def descriptors(folder: Path) -> Iterator[Path]:
-    """Every OVA and OVF, in order.
+def places(folder: Path) -> Iterator[Path]:
+    """Every file that is a machine or describes one, in order: OVA, OVF, ``.vmx``, and images that belong to none.
 
     Raises:
         FerryError: ``file.unreadable``, ``file.too_large``.
@@ -57,38 +67,67 @@ def descriptors(folder: Path) -> Iterator[Path]:
     seen = 0
     if not folder.is_dir():
         raise FerryError("file.unreadable", f"{folder} is no folder")
-    for here, folders, names in os.walk(folder):
-        depth = len(Path(here).relative_to(folder).parts)
+    for name, folders, files in os.walk(folder):
+        here = Path(name)
+        depth = len(here.relative_to(folder).parts)
         folders[:] = sorted(each for each in folders if not each.startswith(".")) if depth < MOST_DEPTH else []
-        seen += len(names)
+        seen += len(files)
         if seen > MOST_FILES:
             raise FerryError("file.too_large", f"{folder} holds more than {MOST_FILES} files")
-        yield from (Path(here) / name for name in sorted(names) if Path(name).suffix.lower() in (".ova", ".ovf"))
+        found = sorted(here / each for each in files if not (here / each).is_symlink())
+        told = [each for each in found if each.suffix.lower() in DESCRIPTORS]
+        yield from told
+        if not any(each.suffix.lower() in (".ovf", ".vmx") for each in told):
+            yield from _loose(found)
+
+
+def _loose(found: list[Path]) -> list[Path]:
+    """Images that are no part of another one: of a folder with a descriptor, all belong to it."""
+    images = [each for each in found if each.suffix.lower() in IMAGES and not _PART.search(each.name)]
+    parts: set[Path] = set()
+    for each in images:
+        with contextlib.suppress(FerryError, OSError):  # told where it is read
+            parts.update(files_of(Part.whole(each), each.name)[1:])
+    return [each for each in images if each not in parts]
 
 
 def appliances_of(folder: Path, path: Path) -> list[Appliance]:
-    """All machines of one descriptor.
+    """All machines of one place.
 
     Raises:
         FerryError: as its parts are told.
     """
-    if path.suffix.lower() == ".ova":
-        files = parts_of(path)
-        name = next((each for each in files if each.lower().endswith(".ovf")), "")
+    kind, digests = path.suffix.lower(), {}
+    ref = str(path.relative_to(folder))
+    if kind == ".vmx":
+        files = _beside(path)
+        told = [vmx.machine_in(files[path.name].read(vmx.MOST_BYTES + 1), path.name)]
+    elif kind in (".ova", ".ovf"):
+        files = parts_of(path) if kind == ".ova" else _beside(path)
+        name = path.name if kind == ".ovf" else next((each for each in files if each.lower().endswith(".ovf")), "")
         if not name:
             raise FerryError("file.unreadable", f"{path.name} holds no descriptor (.ovf)")
+        manifest = files.get(name[:-4] + ".mf")
+        if manifest is not None:
+            digests = digests_in(manifest.read(MOST_DESCRIPTOR), f"{path.name}: {name[:-4]}.mf")
+        told = machines_in(files[name].read(MOST_DESCRIPTOR + 1), path.name)
     else:
-        name, files = path.name, _beside(path)
-    data = files[name].read(MOST_DESCRIPTOR + 1)
-    manifest = files.get(name[:-4] + ".mf")
-    digests = digests_in(manifest.read(MOST_DESCRIPTOR), f"{path.name}: {name[:-4]}.mf") if manifest is not None else {}
-    told = machines_in(data, path.name)
-    ref = str(path.relative_to(folder))
+        files, told = {path.name: Part.whole(path)}, [_alone(path)]
     return [
         Appliance(each, str(uuid.uuid5(_IDENTITY, each)), machine, files, digests)
         for number, machine in enumerate(told)
         for each in [ref if len(told) == 1 else f"{ref}#{number + 1}"]
     ]
+
+
+def _alone(path: Path) -> Described:
+    """A machine around one disk: what it needs nobody says."""
+    if checkpoints := sorted(path.parent.glob(f"{glob.escape(path.stem)}_*.avhd*")):
+        raise FerryError(
+            "file.chain", f"{path.name} has checkpoints ({checkpoints[0].name}): merge them in Hyper-V first"
+        )
+    disk = DescribedDisk(slot="scsi0:0", file=path.name)
+    return Described(name=path.stem, cpus=ASSUMED_CPUS, memory=ASSUMED_MEMORY, disks=(disk,), guessed=True)
 
 
 def _beside(path: Path) -> dict[str, Part]:

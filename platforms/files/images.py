@@ -78,6 +78,13 @@ def image_of(part: Part, name: str) -> Image:
     return Image(node, str(node["driver"]), capacity, tuple(dict.fromkeys(files)))
 
 
+def files_of(part: Part, name: str) -> list[Path]:
+    """All that it lies in, itself first; qemu is not asked. Raises as :func:`image_of`."""
+    files: list[Path] = []
+    _node(part, name, files, depth=0)
+    return files
+
+
 def check_whole(image: Image, name: str) -> None:
     """Whether all that its tables point to is there: what was cut short would else read as zeros.
 

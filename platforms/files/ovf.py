@@ -4,11 +4,11 @@ DMTF DSP0243 (OVF 1.1 and 2.0); ``vmw:`` as VMware's ovftool writes it, ``vbox:M
 """
 
 import re
-from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from contracts.errors import FerryError
 from contracts.machine import Firmware
+from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic
 from platforms.files.xml import attribute, children, local, parsed, text
 
 _UNITS = re.compile(r"byte(?:\s*\*\s*(?:2\^(\d{1,2})|(\d{1,12})))?", re.IGNORECASE)
@@ -17,55 +17,9 @@ _WORDS = {"bytes": 0, "kilobytes": 10, "kb": 10, "megabytes": 20, "mb": 20, "gig
 _CONTROLLERS = {"5": "ide", "6": "scsi", "20": "sata"}
 """CIM's resource types. 20, "other storage", is AHCI, or by its subtype NVMe."""
 _CPU, _MEMORY, _NIC, _CD, _DVD, _DISK = "3", "4", "10", "15", "16", "17"
-_ORDER = {"sata": 0, "ide": 1, "scsi": 2, "nvme": 3}
-"""In which VMware boots from them (vsphere.md §4)."""
-MOST_DISKS = 256
-MOST_SIZE = 1 << 50
 
 
-@dataclass(frozen=True)
-class OvfDisk:
-    """``file``: its href, as it is written; empty for an empty disk. ``capacity``: bytes."""
-
-    slot: str
-    file: str
-    capacity: int
-    format: str = ""
-    size: int | None = None
-    compressed: str = ""
-
-
-@dataclass(frozen=True)
-class OvfNic:
-    """``mac``: empty where none is told."""
-
-    network: str
-    mac: str = ""
-    kind: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class OvfMachine:
-    """``firmware`` None: it is not told. ``notes``: what it says that is not carried over."""
-
-    name: str
-    cpus: int
-    memory: int
-    description: str = ""
-    cores_per_socket: int = 1
-    firmware: Firmware | None = None
-    secure_boot: bool = False
-    guest_os: str = ""
-    guest_name: str = ""
-    has_cdrom: bool = False
-    disks: tuple[OvfDisk, ...] = ()
-    nics: tuple[OvfNic, ...] = ()
-    bios_uuid: str = ""
-    notes: tuple[str, ...] = field(default=())
-
-
-def machines_in(data: bytes, what: str) -> list[OvfMachine]:
+def machines_in(data: bytes, what: str) -> list[Described]:
     """All that the descriptor describes.
 
     Raises:
@@ -92,14 +46,14 @@ class _System:
         ]
         self._vbox = children(system, "Machine")
 
-    def machine(self) -> OvfMachine:
+    def machine(self) -> Described:
         """All of it; disks and NICs in their order."""
         cpu, memory = self._of(_CPU), self._of(_MEMORY)
         operating = children(self._system, "OperatingSystemSection")
         guest = operating[0] if operating else self._system
         told = text(guest, "Description") if operating else ""
         cpus = _number(text(cpu[0], "VirtualQuantity") or "1", self._what) if cpu else 1
-        return OvfMachine(
+        return Described(
             name=(text(self._system, "Name") or attribute(self._system, "id") or "machine")[:255],
             description=text(self._system, "AnnotationSection", "Annotation"),
             cpus=max(1, cpus),
@@ -140,7 +94,7 @@ class _System:
                 return attribute(each, "value")
         return ""
 
-    def _its_disks(self) -> list[OvfDisk]:
+    def _its_disks(self) -> list[DescribedDisk]:
         controllers = {text(each, "InstanceID"): each for each in self._items
                        if text(each, "ResourceType") in _CONTROLLERS}  # fmt: skip
         kinds = {name: self._kind(each) for name, each in controllers.items()}
@@ -158,7 +112,7 @@ class _System:
             unit = _whole(place) if place else number
             if kind == "ide":  # two IDE controllers are the two channels of one
                 kind, bus = "ide", bus
-            found.append(((_ORDER[kind], bus, unit, number), self._disk(item, f"{kind}{bus}:{unit}")))
+            found.append(((ORDER[kind], bus, unit, number), self._disk(item, f"{kind}{bus}:{unit}")))
         if len(found) > MOST_DISKS:
             raise FerryError("file.too_large", f"{self._what} has {len(found)} disks")
         slots = [disk.slot for _, disk in found]
@@ -170,7 +124,7 @@ class _System:
         subtype = text(controller, "ResourceSubType").lower()
         return "nvme" if "nvme" in subtype else _CONTROLLERS[text(controller, "ResourceType")]
 
-    def _disk(self, item: Element, slot: str) -> OvfDisk:
+    def _disk(self, item: Element, slot: str) -> DescribedDisk:
         where = text(item, "HostResource")
         kind, _, name = where.removeprefix("ovf:").strip("/").partition("/")
         disk = self._disks.get(name) if kind == "disk" else None
@@ -189,18 +143,18 @@ class _System:
             units = attribute(disk, "capacityAllocationUnits") or "byte"
             capacity = _sized(attribute(disk, "capacity"), units, self._what)
         size = attribute(file, "size") if file is not None else ""
-        return OvfDisk(
+        return DescribedDisk(
             slot=slot, capacity=capacity, file=attribute(file, "href") if file is not None else "",
-            format=attribute(disk, "format") if disk is not None else "", size=int(size) if size.isdigit() else None,
+            size=int(size) if size.isdigit() else None,
             compressed=attribute(file, "compression") if file is not None else "",
         )  # fmt: skip
 
-    def _nics(self) -> list[OvfNic]:
+    def _nics(self) -> list[DescribedNic]:
         macs = _vbox_macs(self._vbox)
         return [
-            OvfNic(
+            DescribedNic(
                 network=text(each, "Connection"),
-                mac=_mac(text(each, "Address")) or (macs[at] if at < len(macs) else ""),
+                mac=mac_of(text(each, "Address")) or (macs[at] if at < len(macs) else ""),
                 kind=text(each, "ResourceSubType").lower(), label=text(each, "ElementName"),
             )
             for at, each in enumerate(self._of(_NIC))
@@ -219,14 +173,14 @@ def _vbox_macs(machine: list[Element]) -> list[str]:
     adapters = children(machine[0], "Hardware", "Network", "Adapter") if machine else []
     on = [each for each in adapters if attribute(each, "enabled").lower() == "true"]
     on.sort(key=lambda each: _whole(attribute(each, "slot")))
-    return [_mac(attribute(each, "MACAddress")) for each in on]
+    return [mac_of(attribute(each, "MACAddress")) for each in on]
 
 
 def _vbox_os(machine: list[Element]) -> str:
     return attribute(machine[0], "OSType") if machine else ""
 
 
-def _mac(told: str) -> str:
+def mac_of(told: str) -> str:
     digits = re.sub(r"[^0-9a-fA-F]", "", told).lower()
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2)) if len(digits) == 12 else ""
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from contracts.after import RemoveOrder, Retired, RetireOrder
 from contracts.assessment import Grouped, Named, Unread
@@ -11,11 +12,11 @@ from contracts.errors import FerryError
 from contracts.leftovers import Found
 from contracts.machine import Firmware, Machine, MachineSummary, Nic, OwnerMark, Power, SourceDisk, StoreRoom
 from contracts.steps import Errand, FenceJournal, Freeze, FrozenDisk, Rung, SourceFacts
+from platforms.files.described import DescribedDisk
 from platforms.files.digests import check
 from platforms.files.disk import TRANSPORT, FileDisk
-from platforms.files.folder import Appliance, appliances_of, descriptors
+from platforms.files.folder import Appliance, appliances_of, places
 from platforms.files.images import Image, check_whole, image_of
-from platforms.files.ovf import OvfDisk
 from platforms.files.partitions import HEAD, boots_by
 
 
@@ -26,21 +27,22 @@ class FilesSource:
         self.name, self._folder = name, config.folder
         self._proven: set[tuple[str, str, str]] = set()
         """File, its content id, its digest: read once and found to be as the appliance says."""
+        self._known: dict[str, Path] = {}
 
     def close(self) -> None:
         """Nothing is held."""
 
     def check(self) -> str:
-        """Such as ``3 appliances in /exports``."""
-        count = sum(1 for _ in descriptors(self._folder))
-        return f"{count} appliance{'' if count == 1 else 's'} in {self._folder}"
+        """Such as ``3 machines in /exports``."""
+        count = sum(1 for _ in places(self._folder))
+        return f"{count} machine{'' if count == 1 else 's'} in {self._folder}"
 
     # -- inventory
 
     def _appliances(self) -> tuple[list[Appliance], list[Unread]]:
         found: list[Appliance] = []
         unread: list[Unread] = []
-        for path in descriptors(self._folder):
+        for path in places(self._folder):
             try:
                 found += appliances_of(self._folder, path)
             except FerryError as error:
@@ -115,6 +117,7 @@ class FilesSource:
             source=self.name, machine_id=appliance.machine_id, ref=appliance.ref, name=told.name, power=Power.OFF,
             firmware=told.firmware or on_disk or Firmware.BIOS,
             firmware_on_disk=on_disk.value if on_disk is not None else "", firmware_told=told.firmware is not None,
+            hardware_told=not told.guessed,
             secure_boot=told.secure_boot, bios_uuid=told.bios_uuid, cpus=told.cpus,
             cores_per_socket=told.cores_per_socket if told.cpus % told.cores_per_socket == 0 else 1,
             memory=told.memory, guest_os=told.guest_os, guest_name=told.guest_name, description=told.description,
@@ -150,7 +153,7 @@ class FilesSource:
             )  # fmt: skip
         return Freeze(pass_no=pass_no, snapshot=None, final=final, disks=tuple(frozen), taken_at=datetime.now(UTC))
 
-    def _prove(self, appliance: Appliance, disk: OvfDisk, image: Image, content: str) -> None:
+    def _prove(self, appliance: Appliance, disk: DescribedDisk, image: Image, content: str) -> None:
         """Once for each state of its files: as its digest says, and whole."""
         known = appliance.digests.get(disk.file)
         seen = (disk.file, content, known[1] if known is not None else "")
@@ -184,8 +187,12 @@ class FilesSource:
         return Power.OFF
 
     def _find(self, machine_id: str) -> Appliance:
-        for each in self._appliances()[0]:
+        """By where it lay before, else anywhere; then what is wrong with it is told."""
+        known = self._known.get(machine_id)
+        found = appliances_of(self._folder, known) if known is not None and known.is_file() else self._appliances()[0]
+        for each in found:
             if each.machine_id == machine_id:
+                self._known[machine_id] = self._folder / each.ref.partition("#")[0]
                 return each
         raise FerryError("vm.gone", f"the appliance is not in {self._folder} any more")
 
@@ -262,12 +269,12 @@ class FilesSource:
         raise FerryError("retire.refused", "what lies in files is yours to remove")
 
 
-def _disk_id(key: int, disk: OvfDisk) -> str:
+def _disk_id(key: int, disk: DescribedDisk) -> str:
     plain = "".join(sign if sign.isalnum() or sign in ".-" else "_" for sign in disk.file)[-60:]
     return f"{key}-{disk.slot.replace(':', '.')}-{plain}"
 
 
-def _disk(key: int, disk: OvfDisk, image: Image) -> SourceDisk:
+def _disk(key: int, disk: DescribedDisk, image: Image) -> SourceDisk:
     return SourceDisk(
         disk_id=_disk_id(key, disk), key=key, slot=disk.slot, capacity=image.capacity, file=disk.file, thin=True,
         datastore_type="file",
@@ -279,8 +286,15 @@ def _summary(appliance: Appliance) -> MachineSummary:
     return MachineSummary(
         name=told.name, machine_id=appliance.machine_id, ref=appliance.ref, power=Power.OFF,
         guest_name=told.guest_name, cpus=told.cpus, memory=told.memory, disks=len(told.disks),
-        capacity=sum(disk.capacity for disk in told.disks),
+        capacity=sum(disk.capacity or _capacity(appliance, disk) for disk in told.disks),
     )  # fmt: skip
+
+
+def _capacity(appliance: Appliance, disk: DescribedDisk) -> int:
+    try:
+        return image_of(appliance.part(disk), disk.file).capacity
+    except FerryError:
+        return 0  # which its preflight tells
 
 
 def _content_id(image: Image) -> str:

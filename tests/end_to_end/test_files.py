@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.crash.judging import equal
-from tests.end_to_end.running import programs
+from tests.end_to_end.running import ROOT, programs
 from tests.files.making import MIB, appliance
 
 INVENTORY = """
@@ -62,8 +63,29 @@ def test_appliances_of_both_dialects_arrive_whole_and_their_files_stay_as_they_a
         assert [equal(file, disk) for file, disk in zip(raws, disks, strict=True)] == [True] * len(raws)
     assert seen(exports) == before
     assert running.xapi("left") == {"tasks": [], "dom0_vbds": [], "loose_vdis": [], "loose_snapshots": []}
-    print(json.dumps(pool["shop"], indent=1)[:3000])
-    print(report["notes"])
-    verified = running.ferry("verify", "migrate/exports/shop")
-    assert verified.returncode == 0, verified.stdout + verified.stderr
-    print(running.ferry("doctor").stdout)
+    assert (pool["shop"]["firmware"], pool["shop"]["description"]) == ("uefi", "ask Ann first")
+    assert [nic["mac"] for nic in pool["shop"]["nics"]] == ["00:50:56:aa:00:07"]
+    assert [disk["userdevice"] for disk in pool["shop"]["disks"]] == ["0", "1"]
+    assert any("neither stopped nor fenced" in note for note in report["notes"])
+    doctor = running.ferry("doctor").stdout
+    assert "2 machines in" in doctor
+    assert "exports privileges" not in doctor
+
+
+def test_each_command_of_the_page_does_what_it_says(running, tmp_path):
+    appliance(tmp_path / "exports", "shop", size=24 * MIB)
+    running.worker()
+    page = (ROOT / "docs" / "sources.md").read_text()
+    commands = [shlex.split(line.removeprefix("$ ferry "), comments=True)
+                for line in page.splitlines() if line.startswith("$ ferry ")]  # fmt: skip
+    assert [words[0] for words in commands] == ["inventory", "assess", "start", "approve", "verify"]
+    for words in commands:
+        if words[0] == "approve":
+            running.until(
+                lambda: "awaiting-approval" in running.ferry("status", "migrate/exports/shop").stdout, "worker"
+            )
+        ended = running.ferry(*words)
+        assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
+        if words[0] == "approve":
+            running.until(lambda: running.ferry("status", "migrate/exports/shop").returncode == 0, "worker")
+    assert running.pool()["shop"]["power_state"] == "Running"

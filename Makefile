@@ -44,7 +44,7 @@ imports: env ## who may enter which room
 
 test: env lint types imports temporal judges ## all of CI
 	@command -v qemu-img >/dev/null || echo "make test: qemu-img is missing (Debian: qemu-utils): tests that need it say so" >&2
-	@$(PY) -m pytest -m "not long" -n 4 --dist loadfile
+	@$(PY) -m pytest -m "not long" -n 4 --dist loadfile --no-loadscope-reorder
 
 test-e2e: env temporal judges ## the by-hand run, judged by qemu-img
 	@$(PY) -m pytest tests/end_to_end

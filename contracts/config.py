@@ -68,6 +68,8 @@ def _kind_of(said: object) -> str:
     return str(said.get("kind", "vsphere") if isinstance(said, dict) else getattr(said, "kind", "vsphere"))
 
 
+_KINDS = frozenset({"vsphere", "files"})
+"""Which pydantic puts after the name of a source, where nobody wrote it."""
 AnySource = Annotated[
     Annotated[SourceConfig, Tag("vsphere")] | Annotated[FilesConfig, Tag("files")], Discriminator(_kind_of)
 ]
@@ -172,5 +174,6 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise FerryError("config.invalid", f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        raise FerryError("config.invalid", f"{path}: {fields_told(error, 'the file')}") from None
+        told = fields_told(error, "the file", kinds=_KINDS)
+        raise FerryError("config.invalid", f"{path}: {told}") from None
     return config

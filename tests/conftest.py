@@ -22,6 +22,20 @@ def require_tool(name: str, package: str) -> str:
     return shutil.which(name) or not_tested(f"{name} is missing (Debian: {package}), so this is NOT tested")
 
 
+LONG_FIRST = (
+    "tests/fleets/", "test_cutover_over_weeks", "test_large_fleet", "tests/crash/", "tests/chaos/", "tests/end_to_end/",
+    "tests/workflows/", "tests/conformance/",
+)  # fmt: skip
+"""Files that take a minute or more: begun last, one of them would keep three workers of four waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first; else as it was."""
+    items.sort(
+        key=lambda item: next((at for at, part in enumerate(LONG_FIRST) if part in item.nodeid), len(LONG_FIRST))
+    )
+
+
 @pytest.fixture(scope="session")
 def temporal_cli() -> Path:
     """The Temporal program; without it nothing of worth can be tested, so its absence is a failure."""

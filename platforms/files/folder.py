@@ -18,7 +18,7 @@ from platforms.files.ova import MOST_DESCRIPTOR, Part, parts_of, plain_name
 from platforms.files.ovf import machines_in
 
 DESCRIPTORS = (".ova", ".ovf", ".vmx")
-_PART = re.compile(r"-(flat|delta|sesparse|ctk|rdmp?|[sf]\d{3})\.vmdk$", re.IGNORECASE)
+_PART = re.compile(r"-(flat|delta|ctk|rdmp?|[sf]\d{3})\.vmdk$", re.IGNORECASE)
 """Extents and the like, which their descriptor names."""
 ASSUMED_CPUS, ASSUMED_MEMORY = 2, 2 << 30
 MOST_DEPTH = 4

@@ -50,7 +50,7 @@ def form_of(part: Part, name: str) -> str:
         FerryError: ``file.unreadable`` where it is none of them.
     """
     head = part.read(0x48)
-    if head[:4] in (b"KDMV", b"COWD") or head.startswith(b"# Disk Descript"):
+    if head[:4] == b"KDMV" or head.startswith(b"# Disk Descript"):
         return "vmdk"
     if head[:4] == b"QFI\xfb":
         return "qcow2"
@@ -148,8 +148,6 @@ def _vmdk(part: Part, name: str, files: list[Path]) -> str:
     head = part.read(512)
     if head[:4] == b"KDMV" and len(head) < 512:
         raise FerryError("file.truncated", f"{name} ends in its header")
-    if head[:4] == b"COWD":
-        raise FerryError("file.chain", f"{name} is a delta of an ESXi host: give the descriptor that names it")
     if head[:4] == b"KDMV":
         capacity, _, at, length = struct.unpack_from("<QQQQ", head, 12)
         if not capacity:

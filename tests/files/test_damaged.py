@@ -52,6 +52,7 @@ def source_of(folder):
         (b"<Envelope>" + b" " * (17 << 20) + b"</Envelope>", "file.too_large"),
         (b"", "file.unreadable"),
         (b"\0\1\2", "file.unreadable"),
+        (b'<?xml version="1.0" encoding="UTx-8"?><Envelope/>', "file.unreadable"),
         (b"<html></html>", "file.unreadable"),
         (b"<Envelope></Envelope>", "file.unreadable"),
         (b"<Envelope><VirtualSystem/></Envelope>", "file.unreadable"),

@@ -35,7 +35,7 @@ async def test_workers_of_a_site_are_counted_and_those_of_others_are_not(
             queue = queue_of(TRANSFER_QUEUE, site)
             its = await Client.connect(dev_server.address, identity=identity)
             await running.enter_async_context(Worker(its, task_queue=queue, activities=[nothing]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             while systems.limits.workers < 2:
                 await asyncio.sleep(0.1)
         await asyncio.sleep(1)

@@ -114,8 +114,9 @@ class Watch:
 async def at_a_terminal(ferry: Shell, *arguments: str, columns: int = 100, rows: int = 40) -> AsyncIterator[Watch]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    size = {"TERM": "xterm", "LINES": str(rows), "COLUMNS": str(columns)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", ITS_OWN + FERRY_AT_A_TERMINAL, *arguments, env={**ferry.environment, "TERM": "xterm"},
+        sys.executable, "-c", ITS_OWN + FERRY_AT_A_TERMINAL, *arguments, env={**ferry.environment, **size},
         stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
     )  # fmt: skip
     os.close(slave)

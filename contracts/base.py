@@ -26,7 +26,8 @@ def fields_told(error: ValidationError, whole: str, kinds: frozenset[str] = froz
         whole: what is at fault where no field of it is.
         kinds: of a table of several kinds, which stand third in the place of a fault and are not told.
     """
-    return "; ".join(
-        f"{'.'.join(str(part) for at, part in enumerate(each['loc']) if at != 2 or part not in kinds) or whole}: {each['msg'].removeprefix('Value error, ')}"
-        for each in error.errors()
-    )
+
+    def place(loc: tuple[int | str, ...]) -> str:
+        return ".".join(str(part) for at, part in enumerate(loc) if at != 2 or part not in kinds) or whole
+
+    return "; ".join(f"{place(each['loc'])}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())

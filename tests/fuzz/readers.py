@@ -1,10 +1,14 @@
 """Every reader of untrusted bytes, as its callers use it. Each returns whether it took the input; a refusal in the
 reader's own words is fine, and whatever else it raises is a finding."""
 
+import atexit
 import io
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -12,9 +16,15 @@ from unittest.mock import patch
 import disks.nbd_connection
 import platforms.vsphere.transports.nfs3
 import platforms.vsphere.transports.rpc
+from contracts.errors import FerryError
 from disks.nbd_connection import NbdAddress, NbdConnection, NbdError
 from disks.vhd import BrokenVhd, VhdStream
 from disks.vmdk_stream import BrokenVmdk, VmdkStream
+from platforms.files.images import files_of
+from platforms.files.ova import Part, parts_of
+from platforms.files.ovf import machines_in
+from platforms.files.partitions import boots_by
+from platforms.files.vmx import machine_in
 from platforms.http_head import read_head
 from platforms.vsphere.transports.nfs3 import Export, NfsError, NfsFile
 from tests.fuzz import seeds
@@ -114,6 +124,34 @@ def _head(data: bytes) -> bool:
     return True
 
 
+@cache
+def _beside() -> Path:
+    """A folder of our own, with what images may name."""
+    made = Path(tempfile.mkdtemp(prefix="ferry-fuzz-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    (made / "a-flat.vmdk").write_bytes(bytes(1 << 20))
+    (made / "base.qcow2").write_bytes(seeds.images()[0])
+    return made
+
+
+def _filed(data: bytes, name: str, read: Callable[[Path], object]) -> bool:
+    path = _beside() / name
+    path.write_bytes(data)
+    try:
+        read(path)
+    except FerryError:
+        return False
+    return True
+
+
+def _descriptor(data: bytes, read: Callable[[bytes, str], object]) -> bool:
+    try:
+        read(data, "web01")
+    except FerryError:
+        return False
+    return True
+
+
 READERS = (
     Reader("VMDK, stream-optimised", seeds.vmdks, _vmdk),
     Reader("VHD, dynamic", seeds.vhds, _vhd, seeds.with_checksums),
@@ -121,4 +159,13 @@ READERS = (
     Reader("NBD, what a server says", seeds.nbd, _nbd),
     Reader("NFSv3 over RPC, what a server says", seeds.nfs, _nfs),
     Reader("HTTP, the head of an answer", seeds.heads, _head),
+    Reader("OVF, two dialects", seeds.ovfs, partial(_descriptor, read=machines_in)),
+    Reader("VMX", seeds.vmxs, partial(_descriptor, read=machine_in)),
+    Reader("OVA, an archive", seeds.ovas, partial(_filed, name="web01.ova", read=parts_of)),
+    Reader(
+        "Images, what they name",
+        seeds.images,
+        partial(_filed, name="x.vmdk", read=lambda path: files_of(Part.whole(path), path.name)),
+    ),
+    Reader("Partition tables", seeds.tables, lambda data: boots_by(data) is not None),
 )

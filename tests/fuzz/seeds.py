@@ -9,6 +9,8 @@ from pathlib import Path
 
 from disks.vhd import checksum_of
 from simulators.vsphere.vmdk_writer import stream
+from tests.files import making
+from tests.files.test_images import VMX
 
 CAPACITY = (256 << 10) + 512
 NUMBER = 7
@@ -112,3 +114,55 @@ def heads() -> list[bytes]:
         b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1048575/4294967296\r\nContent-Length: 1048576\r\n\r\n",
         b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\nX-Long: " + b"y" * 500 + b"\r\n\r\nbody",
     ]
+
+
+def ovfs() -> list[bytes]:
+    """Descriptors of both dialects."""
+    disks = [("a.vmdk", 4711, 8 << 20), ("b.vmdk", 4712, 9 << 20)]
+    return [making.vmware(disks).encode(), making.virtualbox(disks, efi=True).encode()]
+
+
+def vmxs() -> list[bytes]:
+    """A VM's own configuration."""
+    return [VMX.encode()]
+
+
+@cache
+def _ova() -> bytes:
+    with tempfile.TemporaryDirectory() as made:
+        file = Path(made) / "a.vmdk"
+        file.write_bytes(disk()[:5000])
+        return making.ova(Path(made) / "web01.ova", making.vmware([("a.vmdk", 5000, 8 << 20)]), [file]).read_bytes()
+
+
+def ovas() -> list[bytes]:
+    """An archive of a descriptor, digests and a disk."""
+    return [_ova()]
+
+
+@cache
+def images() -> list[bytes]:
+    """Headers and descriptors of every format that names, or may name, other files."""
+    flat = '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\nRW 2048 FLAT "a-flat.vmdk" 0\n'
+    forms = [
+        ("qcow2", "compat=1.1"),
+        ("vdi", "static=off"),
+        ("vpc", "subformat=dynamic"),
+        ("vhdx", "subformat=dynamic"),
+    ]
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made) / "over.qcow2"
+        words = ["qemu-img", "create", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "base.qcow2", str(path), "1M"]
+        subprocess.run(words, check=True, capture_output=True)
+        over = path.read_bytes()
+    return [
+        *(_converted(*form) for form in forms),
+        _converted("vmdk", "subformat=monolithicSparse"),
+        flat.encode(),
+        over,
+    ]
+
+
+def tables() -> list[bytes]:
+    """What boots a disk."""
+    return [making.head(kind) for kind in ("bios", "uefi")]

@@ -71,3 +71,17 @@ def plain_name(name: str, what: str) -> str:
     if inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name or told in ("", "."):
         raise FerryError("file.path", f"{what} names the file {name[:100]!r}, which leads out of its folder")
     return told
+
+
+def beside(folder: Path, told: str, what: str) -> Path | None:
+    """A plain file of that folder or below, by no link; None where there is none.
+
+    Raises:
+        FerryError: ``file.path``.
+    """
+    name = plain_name(told, what)
+    path = folder / name
+    try:
+        return path if path.is_file() and path.resolve() == folder.resolve() / name else None
+    except OSError:  # a name too long for any file
+        return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.errors import FerryError
 from platforms.files.ova import Part, beside
-from platforms.files.vmdk import check_grains, parts_and_parent
+from platforms.files.vmdk import check_grains, check_parent, parts_and_parent
 
 MOST_CHAIN = 32
 MOST_CAPACITY = 1 << 50
@@ -104,8 +104,8 @@ def check_whole(image: Image, name: str) -> None:
 
 
 def as_filename(node: dict[str, Any]) -> str:
-    """As qemu's programs take it in place of a file."""
-    return "json:" + json.dumps(node)
+    """As qemu's programs take it in place of a file. A name may hold ``{socket}``, which our server replaces."""
+    return "json:" + json.dumps(node).replace("{s", "\\u007bs")
 
 
 def _node(part: Part, name: str, parts: list[Part], depth: int, said: str = "") -> dict[str, Any]:
@@ -128,7 +128,10 @@ def _node(part: Part, name: str, parts: list[Part], depth: int, said: str = "") 
     if form == "vmdk":
         extents, parent = parts_and_parent(part, name)
         parts += extents
+        at = len(parts)
         node["backing"] = _parent(part.path.parent, parent, name, parts, depth) if parent else None
+        if parent and node["backing"]["driver"] == form:
+            check_parent(part, name, parts[at])
     elif form == "qcow2":
         parent, parent_form = _qcow2(part, name)
         node["backing"] = _parent(part.path.parent, parent, name, parts, depth, parent_form) if parent else None
@@ -156,6 +159,8 @@ def _qcow2(part: Part, name: str) -> tuple[str, str]:
     if len(head) < 72:
         raise FerryError("file.truncated", f"{name} ends in its header")
     version, at, length = struct.unpack_from(">IQI", head, 4)
+    if struct.unpack_from(">I", head, 32)[0]:
+        raise FerryError("file.unreadable", f"{name} is encrypted: decrypt it first (qemu-img convert)")
     if version >= 3 and len(head) >= 80 and struct.unpack_from(">Q", head, 72)[0] & 4:
         raise FerryError("file.unreadable", f"{name} keeps its data in another file, which Ferry does not follow")
     if not at:

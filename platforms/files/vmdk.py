@@ -26,18 +26,38 @@ def parts_and_parent(part: Part, name: str) -> tuple[list[Part], str]:
     Raises:
         FerryError: ``file.unreadable``, ``file.truncated``, ``file.path``, ``file.chain``, ``file.too_large``.
     """
-    magic = part.read(4)
-    if magic == b"COWD":
-        raise FerryError("file.chain", f"{name} is a delta of an ESXi host: give the descriptor that names it")
-    if magic == b"KDMV":
-        return [], _parent_of(_embedded(part, name))
-    if part.size > MOST_DESCRIPTOR:
-        raise FerryError("file.too_large", f"{name} is a descriptor of {part.size} bytes")
-    text = part.read(MOST_DESCRIPTOR).split(b"\0")[0].decode("utf-8", "replace")
+    text = _descriptor(part, name)
+    if part.read(4) == b"KDMV":
+        return [], _parent_of(text)
     lines = [line for line in text.split("\n") if _BEGINS.match(line)]
     if not lines or len(lines) > MOST_EXTENTS:
         raise FerryError("file.unreadable", f"{name} names {len(lines)} extents")
     return [_extent(line, part, name) for line in lines], _parent_of(text)
+
+
+def check_parent(part: Part, name: str, parent: Part) -> None:
+    """Whether the parent is as it was when the delta began: of another state the two make no disk.
+
+    Raises:
+        FerryError: ``file.chain``.
+    """
+    wanted = _keys(_descriptor(part, name)).get("parentCID", "").lower()
+    found = _keys(_descriptor(parent, parent.path.name)).get("CID", "").lower()
+    if wanted != found:
+        raise FerryError(
+            "file.chain", f"{name} is a delta of {parent.path.name} as it was ({wanted}), not as it is ({found})"
+        )
+
+
+def _descriptor(part: Part, name: str) -> str:
+    magic = part.read(4)
+    if magic == b"COWD":
+        raise FerryError("file.chain", f"{name} is a delta of an ESXi host: give the descriptor that names it")
+    if magic == b"KDMV":
+        return _embedded(part, name)
+    if part.size > MOST_DESCRIPTOR:
+        raise FerryError("file.too_large", f"{name} is a descriptor of {part.size} bytes")
+    return part.read(MOST_DESCRIPTOR).split(b"\0")[0].decode("utf-8", "replace")
 
 
 def _extent(line: str, part: Part, name: str) -> Part:
@@ -78,8 +98,12 @@ def _embedded(part: Part, name: str) -> str:
     return embedded.split(b"\0")[0].decode("utf-8", "replace")
 
 
+def _keys(descriptor: str) -> dict[str, str]:
+    return {found[1]: found[2] for line in descriptor.splitlines() if (found := _KEY.fullmatch(line))}
+
+
 def _parent_of(descriptor: str) -> str:
-    keys = {found[1]: found[2] for line in descriptor.splitlines() if (found := _KEY.fullmatch(line))}
+    keys = _keys(descriptor)
     if keys.get("parentCID", "ffffffff").lower() == "ffffffff":
         return ""
     return keys.get("parentFileNameHint", "") or "a file that it does not name"

@@ -4,7 +4,7 @@ import re
 
 from contracts.errors import FerryError
 from contracts.machine import Firmware
-from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic
+from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic, whole
 from platforms.files.ovf import mac_of
 
 MOST_BYTES = 1 << 20
@@ -89,6 +89,7 @@ def _uuid(told: str) -> str:
 
 
 def _number(told: str, what: str) -> int:
-    if not told.isdigit() or len(told) > 12:
+    number = whole(told, 12)
+    if number is None:
         raise FerryError("file.unreadable", f"{what}: {told[:40]!r} is no number")
-    return int(told)
+    return number

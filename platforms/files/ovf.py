@@ -11,12 +11,14 @@ from contracts.machine import Firmware
 from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic, whole
 from platforms.files.xml import attribute, children, local, parsed, text
 
-_UNITS = re.compile(r"byte(?:\s*\*\s*(?:2\^(\d{1,2})|(\d{1,12})))?", re.IGNORECASE)
+_UNITS = re.compile(r"byte(?:\s*\*\s*(?:(2|10)\^(\d{1,2})|(\d{1,12})))?", re.IGNORECASE)
 _WORDS = {"bytes": 0, "kilobytes": 10, "kb": 10, "megabytes": 20, "mb": 20, "gigabytes": 30, "gb": 30, "terabytes": 40}
 """Of OVF 0.9 and VirtualBox; powers of two."""
 _CONTROLLERS = {"5": "ide", "6": "scsi", "20": "sata"}
 """CIM's resource types. 20, "other storage", is AHCI, or by its subtype NVMe."""
 _CPU, _MEMORY, _NIC, _CD, _DVD, _DISK = "3", "4", "10", "15", "16", "17"
+_EXTENT = "31"
+"""A disk too, as OVF 2.0 may have it."""
 
 
 def machines_in(data: bytes, what: str) -> list[Described]:
@@ -112,7 +114,7 @@ class _System:
             buses[name] = seen.get(kinds[name], 0)
             seen[kinds[name]] = buses[name] + 1
         found = []
-        for number, item in enumerate(self._of(_DISK)):
+        for number, item in enumerate([*self._of(_DISK), *self._of(_EXTENT)]):
             parent = text(item, "Parent")
             kind, bus = kinds.get(parent, "scsi"), buses.get(parent, 0)
             place = text(item, "AddressOnParent")
@@ -206,7 +208,7 @@ def _sized(number: str, units: str, what: str) -> int:
         raise FerryError("file.unreadable", f"{what}: {units[:60]!r} is no unit that Ferry knows")
     factor = 1 << (word or 0)
     if found is not None:
-        factor = 1 << int(found[1]) if found[1] else int(found[2] or 1)
+        factor = int(found[1]) ** int(found[2]) if found[1] else int(found[3] or 1)
     size = _number(number, what) * factor
     if size > MOST_SIZE:
         raise FerryError("file.too_large", f"{what}: {size} bytes are more than any machine has")

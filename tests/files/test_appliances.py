@@ -9,6 +9,7 @@ from contracts.config import FilesConfig
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Power
 from contracts.steps import Errand
+from platforms.files.ovf import machines_in
 from platforms.files.source import FilesSource
 from tests.files.making import MIB, appliance, head, ova, raw, vmdk, vmware
 
@@ -126,3 +127,15 @@ def test_qemu_img_agrees(tmp_path):
     out = tmp_path / "out.raw"
     subprocess.run(["qemu-img", "convert", "-O", "raw", str(file.with_suffix(".vmdk")), str(out)], check=True)
     assert out.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(("units", "size"), [("byte * 2^30", 8 << 30), ("byte * 10^9", 8 * 10**9), ("KB", 8 << 10)])
+def test_capacities_in_other_units(units, size):
+    told = vmware([("a.vmdk", 5, 8 * MIB)]).replace('capacityAllocationUnits="byte * 2^20"',
+                                                    f'capacityAllocationUnits="{units}"')  # fmt: skip
+    assert machines_in(told.encode(), "a.ovf")[0].disks[0].capacity == size
+
+
+def test_a_disk_that_is_called_a_storage_extent_is_not_left_out():
+    told = vmware([("a.vmdk", 5, 8 * MIB)]).replace("ResourceType>17<", "ResourceType>31<")
+    assert [disk.file for disk in machines_in(told.encode(), "a.ovf")[0].disks] == ["a.vmdk"]

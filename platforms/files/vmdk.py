@@ -14,6 +14,8 @@ from platforms.files.ova import Part, beside
 
 MOST_EXTENTS = 4096
 MOST_DESCRIPTOR = 1 << 20
+MOST_TABLES = 4 << 20
+"""Of 512 grains of 64 KiB: 128 TiB."""
 _BEGINS = re.compile(r"\s*(RW|RDONLY|NOACCESS)(\s|$)", re.ASCII)
 _EXTENT = re.compile(r'\s*(\w+)\s+(\d{1,18})\s+(\w+)\s+"([^"\r]{1,255})"(?:\s+(\d{1,18}))?\s*', re.ASCII)
 _KEY = re.compile(r'\s*([A-Za-z.]+)\s*=\s*"?([^"]*?)"?\s*')
@@ -113,7 +115,7 @@ def check_grains(part: Part, name: str) -> None:
     """Whether the last grain is whole: qemu looks where grains begin, and reads zeros behind the end.
 
     Raises:
-        FerryError: ``file.truncated``.
+        FerryError: ``file.truncated``, ``file.too_large``.
     """
     head = part.read(512)
     if head[:4] != b"KDMV" or len(head) < 512:
@@ -122,10 +124,13 @@ def check_grains(part: Part, name: str) -> None:
     entries, second, first = struct.unpack_from("<IQQ", head, 44)
     if flags & _COMPRESSED or not 0 < entries <= 512 or not grain:
         return  # cut grains do not inflate; of absurd ones qemu told
+    tables = -(-capacity // (grain * entries))
+    if tables > MOST_TABLES:
+        raise FerryError("file.too_large", f"{name} claims {tables} tables of grains")
     last = 0
     directory = (second if flags & 2 else first) * 512
     with part.path.open("rb") as file:
-        for table in _words(file, part, directory, min(-(-capacity // (grain * entries)), part.size // 4)):
+        for table in _words(file, part, directory, tables):
             if table:
                 last = max(last, max(_words(file, part, table * 512, entries), default=0))
     if (last + grain) * 512 > part.size and last:

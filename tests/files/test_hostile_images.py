@@ -8,8 +8,10 @@ import pytest
 
 from contracts.errors import FerryError
 from platforms.files.images import check_whole
+from platforms.files.ova import Part
+from platforms.files.vmdk import check_grains
 from tests.files.making import MIB, raw
-from tests.files.test_damaged import converted, image
+from tests.files.test_damaged import converted, image, refused
 
 HEAD = '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="{}"\n'
 
@@ -92,6 +94,13 @@ def test_a_last_grain_that_is_cut_is_not_read_as_zeros(folder, cut):
     check_whole(image(path), path.name)
     os.truncate(path, path.stat().st_size - cut)
     assert refusal(path) == "file.truncated"
+
+
+def test_more_tables_than_any_disk_has_are_not_looked_through(folder):
+    head = b"KDMV" + struct.pack("<IIQQQQIQQ", 1, 3, 1 << 40, 128, 1, 20, 1, 21, 21)
+    (folder / "huge.vmdk").write_bytes(head.ljust(512, b"\0"))
+    os.truncate(folder / "huge.vmdk", 8 << 30)
+    refused(lambda: check_grains(Part.whole(folder / "huge.vmdk"), "huge.vmdk"), "file.too_large")
 
 
 def test_a_fixed_vhd_that_lacks_its_middle(folder):

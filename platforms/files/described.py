@@ -11,6 +11,11 @@ ORDER = {"sata": 0, "ide": 1, "scsi": 2, "nvme": 3}
 """In which VMware boots from them (vsphere.md §4)."""
 
 
+def whole(told: str, digits: int = 18) -> int | None:
+    """A number as descriptors write it, in so many digits at most; other scripts have digits too, which are none."""
+    return int(told) if told.isascii() and told.isdigit() and len(told) <= digits else None
+
+
 @dataclass(frozen=True)
 class DescribedDisk:
     """``file``: as it is named there; empty for an empty disk. ``capacity``: bytes; 0 where it is not told."""

@@ -7,7 +7,7 @@ import threading
 from contracts.errors import FerryError
 from platforms.files.ova import Part
 
-_LINE = re.compile(r"(SHA1|SHA256|SHA512)\s?\(([^)]{1,300})\)\s?=\s?([0-9a-fA-F]{40,128})")
+_LINE = re.compile(r"(SHA1|SHA256|SHA512)\s?\((.{1,300})\)\s?=\s?([0-9a-fA-F]{40,128})")
 _LENGTHS = {"SHA1": 40, "SHA256": 64, "SHA512": 128}
 PIECE = 4 << 20
 
@@ -27,6 +27,12 @@ def digests_in(data: bytes, what: str) -> dict[str, tuple[str, str]]:
             raise FerryError("file.unreadable", f"{what}: line {number} is no digest")
         found[told[2]] = (told[1], told[3].lower())
     return found
+
+
+def check_bytes(name: str, data: bytes, algorithm: str, wanted: str) -> None:
+    """Of what is at hand. Raises ``file.digest``."""
+    if (found := hashlib.new(algorithm.lower(), data, usedforsecurity=False).hexdigest()) != wanted:
+        raise FerryError("file.digest", f"{name} is not as the appliance says: its {algorithm} is {found}")
 
 
 def check(name: str, part: Part, algorithm: str, wanted: str, cut: threading.Event) -> None:

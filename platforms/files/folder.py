@@ -4,17 +4,19 @@ import contextlib
 import glob
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from contracts.errors import FerryError
 from platforms.files import vmx
 from platforms.files.described import Described, DescribedDisk
-from platforms.files.digests import digests_in
+from platforms.files.digests import check_bytes, digests_in
 from platforms.files.images import IMAGES, files_of
-from platforms.files.ova import MOST_DESCRIPTOR, Part, parts_of, plain_name
+from platforms.files.ova import MOST_DESCRIPTOR, Part, parts_of, plain_name, readable
 from platforms.files.ovf import machines_in
 
 DESCRIPTORS = (".ova", ".ovf", ".vmx")
@@ -49,13 +51,23 @@ class Appliance:
             raise FerryError(
                 "file.unreadable", f"{disk.file} is compressed as a whole ({disk.compressed}): unpack it first"
             )
-        name = plain_name(disk.file, self.ref)
+        name = self._name(disk)
         if name not in self.files:
             raise FerryError("file.unreadable", f"{self.ref} names {name}, which is not there")
         part = self.files[name]
         if disk.size is not None and disk.size != part.size:
             raise FerryError("file.truncated", f"{name} has {part.size} bytes, and {self.ref} says {disk.size}")
         return part
+
+    def digest(self, disk: DescribedDisk) -> tuple[str, str] | None:
+        """Algorithm and digest that its file should have, where the appliance says it."""
+        name = self._name(disk)
+        return self.digests.get(name) or self.digests.get(disk.file)
+
+    def _name(self, disk: DescribedDisk) -> str:
+        """As the file is called; a descriptor may write its name as a URI does."""
+        name = plain_name(disk.file, self.ref)
+        return name if name in self.files else plain_name(unquote(disk.file), self.ref)
 
 
 def places(folder: Path) -> Iterator[Path]:
@@ -65,8 +77,8 @@ def places(folder: Path) -> Iterator[Path]:
         FerryError: ``file.unreadable``, ``file.too_large``.
     """
     seen = 0
-    if not folder.is_dir():
-        raise FerryError("file.unreadable", f"{folder} is no folder")
+    with readable():
+        os.scandir(folder).close()  # a walk passes over what it may not enter: below that is meant, not here
     for name, folders, files in os.walk(folder):
         here = Path(name)
         depth = len(here.relative_to(folder).parts)
@@ -74,11 +86,24 @@ def places(folder: Path) -> Iterator[Path]:
         seen += len(files)
         if seen > MOST_FILES:
             raise FerryError("file.too_large", f"{folder} holds more than {MOST_FILES} files")
-        found = sorted(here / each for each in files if not (here / each).is_symlink())
+        found = sorted(here / each for each in files if _is_plain(here / each))
         told = [each for each in found if each.suffix.lower() in DESCRIPTORS]
         yield from told
         if not any(each.suffix.lower() in (".ovf", ".vmx") for each in told):
             yield from _loose(found)
+
+
+def place_of(folder: Path, path: Path) -> str:
+    """Below the folder, as can be told: a byte that is no UTF-8 is a U+FFFD."""
+    return os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
+
+
+def _is_plain(path: Path) -> bool:
+    """No link, and nothing that waits for somebody to write into it."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:  # gone meanwhile
+        return False
 
 
 def _loose(found: list[Path]) -> list[Path]:
@@ -98,7 +123,9 @@ def appliances_of(folder: Path, path: Path) -> list[Appliance]:
         FerryError: as its parts are told.
     """
     kind, digests = path.suffix.lower(), {}
-    ref = str(path.relative_to(folder))
+    ref = place_of(folder, path)
+    if "\ufffd" in ref:
+        raise FerryError("file.path", f"the name of {ref} is not UTF-8: rename it")
     if kind == ".vmx":
         files = _beside(path)
         told = [vmx.machine_in(files[path.name].read(vmx.MOST_BYTES + 1), path.name)]
@@ -110,7 +137,10 @@ def appliances_of(folder: Path, path: Path) -> list[Appliance]:
         manifest = files.get(name[:-4] + ".mf")
         if manifest is not None:
             digests = digests_in(manifest.read(MOST_DESCRIPTOR), f"{path.name}: {name[:-4]}.mf")
-        told = machines_in(files[name].read(MOST_DESCRIPTOR + 1), path.name)
+        descriptor = files[name].read(MOST_DESCRIPTOR + 1)
+        if name in digests:
+            check_bytes(f"{path.name}: {name}" if kind == ".ova" else name, descriptor, *digests[name])
+        told = machines_in(descriptor, path.name)
     else:
         files, told = {path.name: Part.whole(path)}, [_alone(path)]
     return [
@@ -138,7 +168,7 @@ def _beside(path: Path) -> dict[str, Part]:
         folders[:] = [] if depth >= 2 else sorted(folders)
         for name in names:
             file = Path(here) / name
-            if file.is_file() and not file.is_symlink():
+            if _is_plain(file):
                 found[str(file.relative_to(path.parent))] = Part.whole(file)
         if len(found) > MOST_FILES:
             raise FerryError("file.too_large", f"{path.parent} holds more than {MOST_FILES} files")

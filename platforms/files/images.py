@@ -5,7 +5,6 @@ machine. What an image needs beside itself is read here, must lie in the same fo
 """
 
 import json
-import re
 import struct
 import subprocess
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import FerryError
-from platforms.files.ova import Part, plain_name
+from platforms.files.ova import Part, beside
+from platforms.files.vmdk import check_grains, check_parent, parts_and_parent
 
 MOST_CHAIN = 32
-MOST_EXTENTS = 4096
-MOST_DESCRIPTOR = 1 << 20
 MOST_CAPACITY = 1 << 50
 PATIENCE = 60
 """Seconds that qemu-img may look at a header."""
@@ -28,19 +26,22 @@ _CHECKED = frozenset({"qcow2", "vmdk", "vhdx"})
 _MEMORY = 2 << 30
 _SUFFIXES = {".raw", ".img", ".bin", ".dd"}
 """Of files that have no header: only those are taken for raw."""
-_EXTENT = re.compile(r'(RW|RDONLY|NOACCESS)\s+(\d{1,18})\s+(\w+)\s+"([^"]*)"(?:\s+(\d{1,18}))?')
-_KEY = re.compile(r'\s*([A-Za-z.]+)\s*=\s*"?([^"]*?)"?\s*')
 IMAGES = {".vmdk", ".vhdx", ".vhd", ".qcow2", ".vdi", *_SUFFIXES}
 
 
 @dataclass(frozen=True)
 class Image:
-    """A disk. ``node``: as qemu's ``-blockdev`` has it; ``capacity``: bytes; ``files``: all that it lies in."""
+    """A disk. ``node``: as qemu's ``-blockdev`` has it; ``capacity``: bytes; ``parts``: all that it lies in."""
 
     node: dict[str, Any]
     form: str
     capacity: int
-    files: tuple[Path, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that it lies in, itself first."""
+        return tuple(dict.fromkeys(each.path for each in self.parts))
 
 
 def form_of(part: Part, name: str) -> str:
@@ -50,7 +51,7 @@ def form_of(part: Part, name: str) -> str:
         FerryError: ``file.unreadable`` where it is none of them.
     """
     head = part.read(0x48)
-    if head[:4] == b"KDMV" or head.startswith(b"# Disk Descript"):
+    if head[:4] in (b"KDMV", b"COWD") or head.startswith(b"# Disk Descript"):
         return "vmdk"
     if head[:4] == b"QFI\xfb":
         return "qcow2"
@@ -72,17 +73,17 @@ def image_of(part: Part, name: str) -> Image:
     Raises:
         FerryError: ``file.unreadable``, ``file.truncated``, ``file.path``, ``file.chain``, ``file.too_large``.
     """
-    files: list[Path] = []
-    node = _node(part, name, files, depth=0)
+    parts: list[Part] = []
+    node = _node(part, name, parts, depth=0)
     capacity = _capacity(node, name)
-    return Image(node, str(node["driver"]), capacity, tuple(dict.fromkeys(files)))
+    return Image(node, str(node["driver"]), capacity, tuple(parts))
 
 
 def files_of(part: Part, name: str) -> list[Path]:
     """All that it lies in, itself first; qemu is not asked. Raises as :func:`image_of`."""
-    files: list[Path] = []
-    _node(part, name, files, depth=0)
-    return files
+    parts: list[Part] = []
+    _node(part, name, parts, depth=0)
+    return [each.path for each in parts]
 
 
 def check_whole(image: Image, name: str) -> None:
@@ -98,88 +99,58 @@ def check_whole(image: Image, name: str) -> None:
             if told.returncode not in (0, 3):  # 3: clusters that nobody uses
                 raise FerryError("file.truncated", f"{name}: {_last_words(told)}")
         node = node.get("backing")
+    for part in image.parts:
+        check_grains(part, part.path.name)
 
 
 def as_filename(node: dict[str, Any]) -> str:
-    """As qemu's programs take it in place of a file."""
-    return "json:" + json.dumps(node)
+    """As qemu's programs take it in place of a file. A name may hold ``{socket}``, which our server replaces."""
+    return "json:" + json.dumps(node).replace("{s", "\\u007bs")
 
 
-def _node(part: Part, name: str, files: list[Path], depth: int) -> dict[str, Any]:
+def _node(part: Part, name: str, parts: list[Part], depth: int, said: str = "") -> dict[str, Any]:
+    """``said``: the format that its child names; what a guest wrote into a raw disk is then no header."""
     if depth > MOST_CHAIN:
         raise FerryError(
             "file.chain", f"{name}: a chain of more than {MOST_CHAIN} images, or one that goes in a circle"
         )
-    if depth and part.path in files:
+    if depth and part.path in [each.path for each in parts]:
         raise FerryError("file.chain", f"{name}: the chain goes in a circle")
-    files.append(part.path)
-    form = form_of(part, name)
+    parts.append(part)
+    before = len(parts)
+    form = "raw" if said == "raw" else form_of(part, name)
+    if said not in ("", form):
+        raise FerryError("file.chain", f"{name} should be {said}, which it is not")
     protocol: dict[str, Any] = {"driver": "file", "filename": str(part.path)}
     if part.offset or part.size != part.path.stat().st_size:
         protocol = {"driver": "raw", "offset": part.offset, "size": part.size, "file": protocol}
     node: dict[str, Any] = {"driver": form, "read-only": True, "file": protocol}
-    beside = part.path.parent
     if form == "vmdk":
-        parent = _vmdk(part, name, files)
-        node["backing"] = _beside(beside, parent, name, files, depth) if parent else None
+        extents, parent = parts_and_parent(part, name)
+        parts += extents
+        at = len(parts)
+        node["backing"] = _parent(part.path.parent, parent, name, parts, depth) if parent else None
+        if parent and node["backing"]["driver"] == form:
+            check_parent(part, name, parts[at])
     elif form == "qcow2":
         parent, parent_form = _qcow2(part, name)
-        node["backing"] = _beside(beside, parent, name, files, depth) if parent else None
-        if parent and parent_form and node["backing"]["driver"] != parent_form:
-            raise FerryError("file.chain", f"{name} says that {parent} is {parent_form}, which it is not")
+        node["backing"] = _parent(part.path.parent, parent, name, parts, depth, parent_form) if parent else None
     elif form == "vdi":
         _vdi(part, name)
     elif form == "vpc":
         _vhd(part, name)
         node["force_size_calc"] = "current_size"  # some tools write a geometry that is smaller than the disk
+    if len(parts) > before and not said and Path(name).suffix.lower() != f".{form}":
+        raise FerryError("file.chain", f"{name} begins as {form} and names other files: a guest can have written that")
     return node
 
 
-def _beside(folder: Path, told: str, name: str, files: list[Path], depth: int) -> dict[str, Any]:
-    """The parent that an image names: a file of the same folder."""
-    path = folder / plain_name(told.replace("\\", "/").removeprefix("./"), name)
-    if not path.is_file() or path.is_symlink():
+def _parent(folder: Path, told: str, name: str, parts: list[Part], depth: int, said: str = "") -> dict[str, Any]:
+    """What an image is a delta of: a file of the same folder."""
+    path = beside(folder, told.replace("\\", "/").removeprefix("./"), name)
+    if path is None:
         raise FerryError("file.chain", f"{name} is a delta of {told}, which is not beside it")
-    return _node(Part.whole(path), path.name, files, depth + 1)
-
-
-def _vmdk(part: Part, name: str, files: list[Path]) -> str:
-    """Checks what it names; answers its parent."""
-    head = part.read(512)
-    if head[:4] == b"KDMV" and len(head) < 512:
-        raise FerryError("file.truncated", f"{name} ends in its header")
-    if head[:4] == b"KDMV":
-        capacity, _, at, length = struct.unpack_from("<QQQQ", head, 12)
-        if not capacity:
-            raise FerryError("file.unreadable", f"{name} has a capacity of nothing")
-        if length * 512 > MOST_DESCRIPTOR:
-            raise FerryError("file.too_large", f"{name} has a descriptor of {length * 512} bytes")
-        inside = min(length * 512, max(0, part.size - at * 512))
-        embedded = Part(part.path, part.offset + at * 512, inside).read(MOST_DESCRIPTOR)
-        return _parent_of(embedded.split(b"\0")[0].decode("utf-8", "replace"))
-    if part.size > MOST_DESCRIPTOR:
-        raise FerryError("file.too_large", f"{name} is a descriptor of {part.size} bytes")
-    text = part.read(MOST_DESCRIPTOR).decode("utf-8", "replace")
-    extents = [found for line in text.splitlines() if (found := _EXTENT.fullmatch(line.strip()))]
-    if not extents or len(extents) > MOST_EXTENTS:
-        raise FerryError("file.unreadable", f"{name} names {len(extents)} extents")
-    for each in extents:
-        if each[3] in ("VMFSRDM", "VMFSRAW", "VMFSPASSTHRU", "DEVICE"):
-            raise FerryError("file.unreadable", f"{name} stands for a device ({each[3]}), and not for a file")
-        path = part.path.parent / plain_name(each[4], name)
-        if not path.is_file() or path.is_symlink():
-            raise FerryError("file.unreadable", f"{name} names {each[4]}, which is not beside it")
-        if each[3] in ("FLAT", "VMFS") and path.stat().st_size < (int(each[2]) + int(each[5] or 0)) * 512:
-            raise FerryError("file.truncated", f"{path.name} is smaller than {name} says")
-        files.append(path)
-    return _parent_of(text)
-
-
-def _parent_of(descriptor: str) -> str:
-    keys = {found[1]: found[2] for line in descriptor.splitlines() if (found := _KEY.fullmatch(line))}
-    if keys.get("parentCID", "ffffffff").lower() == "ffffffff":
-        return ""
-    return keys.get("parentFileNameHint", "") or "a file that it does not name"
+    return _node(Part.whole(path), path.name, parts, depth + 1, said)
 
 
 def _qcow2(part: Part, name: str) -> tuple[str, str]:
@@ -188,6 +159,8 @@ def _qcow2(part: Part, name: str) -> tuple[str, str]:
     if len(head) < 72:
         raise FerryError("file.truncated", f"{name} ends in its header")
     version, at, length = struct.unpack_from(">IQI", head, 4)
+    if struct.unpack_from(">I", head, 32)[0]:
+        raise FerryError("file.unreadable", f"{name} is encrypted: decrypt it first (qemu-img convert)")
     if version >= 3 and len(head) >= 80 and struct.unpack_from(">Q", head, 72)[0] & 4:
         raise FerryError("file.unreadable", f"{name} keeps its data in another file, which Ferry does not follow")
     if not at:
@@ -195,7 +168,21 @@ def _qcow2(part: Part, name: str) -> tuple[str, str]:
     if length > 1023 or at > part.size:
         raise FerryError("file.unreadable", f"{name} names a backing file of {length} characters")
     told = Part(part.path, part.offset + at, length).read(1023).decode("utf-8", "replace")
-    return told, ""
+    begin = struct.unpack_from(">I", head, 100)[0] if version >= 3 and len(head) == 104 else 72
+    return told, _parent_form(Part(part.path, part.offset + begin, max(0, min(at - begin, 4096))).read(4096))
+
+
+def _parent_form(extensions: bytes) -> str:
+    """Where a header's extensions name the format of its backing file; empty where they do not."""
+    at = 0
+    while at + 8 <= len(extensions):
+        kind, length = struct.unpack_from(">II", extensions, at)
+        if kind == 0xE2792ACA:
+            return extensions[at + 8 : at + 8 + length].decode("ascii", "replace")
+        if not kind:
+            break
+        at += 8 + length + -length % 8
+    return ""
 
 
 def _vdi(part: Part, name: str) -> None:
@@ -213,8 +200,13 @@ def _vhd(part: Part, name: str) -> None:
     footer = Part(part.path, part.offset + max(0, part.size - 512), min(512, part.size)).read(512)
     if footer[:8] != b"conectix" or len(footer) < 512:
         raise FerryError("file.truncated", f"{name} has no footer at its end")
-    if struct.unpack_from(">I", footer, 60)[0] == 4:
+    (size,), (kind,) = struct.unpack_from(">Q", footer, 48), struct.unpack_from(">I", footer, 60)
+    if kind == 4:
         raise FerryError("file.chain", f"{name} is a differencing disk: merge it first (Hyper-V: Merge-VHD)")
+    if (kind == 3) != (part.read(8) == b"conectix") or kind not in (2, 3):
+        raise FerryError("file.unreadable", f"{name} is fixed by its one end and dynamic by the other")
+    if kind == 2 and part.size - 512 < size:
+        raise FerryError("file.truncated", f"{name} has {part.size} bytes, and its footer speaks of {size + 512}")
 
 
 def _capacity(node: dict[str, Any], name: str) -> int:

@@ -1,6 +1,9 @@
 """An OVA: a tar of a descriptor, digests and disks. It is never unpacked; members are read where they lie."""
 
+import contextlib
+import io
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -8,6 +11,19 @@ from contracts.errors import FerryError
 
 MOST_MEMBERS = 1000
 MOST_DESCRIPTOR = 16 << 20
+MOST_HEADER = 8 << 10
+"""Bytes of a long name or of attributes: tarfile reads each into memory, and searches it in quadratic time."""
+MOST_HEADERS = 16 << 20
+"""Bytes of all of them."""
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Raises ``file.unreadable`` for whatever the system says against a file."""
+    try:
+        yield
+    except OSError as error:
+        raise FerryError("file.unreadable", f"{error.filename or 'a file'}: {error.strerror or error}") from None
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,23 @@ class Part:
         return cls(path, 0, path.stat().st_size)
 
 
+class _Headers(io.FileIO):
+    """An archive of which only headers are read.
+
+    Raises:
+        FerryError: ``file.too_large``.
+    """
+
+    _seen = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As much as a header may have."""
+        self._seen += size or 0
+        if size is None or not 0 <= size <= MOST_HEADER or self._seen > MOST_HEADERS:
+            raise FerryError("file.too_large", f"{Path(str(self.name)).name} has headers that no appliance has")
+        return super().read(size) or b""
+
+
 def parts_of(path: Path) -> dict[str, Part]:
     """By name, in their order.
 
@@ -39,7 +72,7 @@ def parts_of(path: Path) -> dict[str, Part]:
     found: dict[str, Part] = {}
     whole = path.stat().st_size
     try:
-        with tarfile.open(path, "r:") as archive:
+        with _Headers(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
                 name = plain_name(member.name, path.name)
                 if not member.isreg() or member.issparse():
@@ -55,7 +88,7 @@ def parts_of(path: Path) -> dict[str, Part]:
                 raise FerryError("file.truncated", f"{path.name} ends before its end: members may be missing")
     except tarfile.ReadError as error:
         raise FerryError("file.truncated" if found else "file.unreadable", f"{path.name}: {error}") from None
-    except (tarfile.TarError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise FerryError("file.unreadable", f"{path.name} is no OVA: {error}") from None
     return found
 
@@ -71,3 +104,17 @@ def plain_name(name: str, what: str) -> str:
     if inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name or told in ("", "."):
         raise FerryError("file.path", f"{what} names the file {name[:100]!r}, which leads out of its folder")
     return told
+
+
+def beside(folder: Path, told: str, what: str) -> Path | None:
+    """A plain file of that folder or below, by no link; None where there is none.
+
+    Raises:
+        FerryError: ``file.path``.
+    """
+    name = plain_name(told, what)
+    path = folder / name
+    try:
+        return path if path.is_file() and path.resolve() == folder.resolve() / name else None
+    except OSError:  # a name too long for any file
+        return None

@@ -8,15 +8,17 @@ from xml.etree.ElementTree import Element
 
 from contracts.errors import FerryError
 from contracts.machine import Firmware
-from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic
+from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic, whole
 from platforms.files.xml import attribute, children, local, parsed, text
 
-_UNITS = re.compile(r"byte(?:\s*\*\s*(?:2\^(\d{1,2})|(\d{1,12})))?", re.IGNORECASE)
+_UNITS = re.compile(r"byte(?:\s*\*\s*(?:(2|10)\^(\d{1,2})|(\d{1,12})))?", re.IGNORECASE)
 _WORDS = {"bytes": 0, "kilobytes": 10, "kb": 10, "megabytes": 20, "mb": 20, "gigabytes": 30, "gb": 30, "terabytes": 40}
 """Of OVF 0.9 and VirtualBox; powers of two."""
 _CONTROLLERS = {"5": "ide", "6": "scsi", "20": "sata"}
 """CIM's resource types. 20, "other storage", is AHCI, or by its subtype NVMe."""
 _CPU, _MEMORY, _NIC, _CD, _DVD, _DISK = "3", "4", "10", "15", "16", "17"
+_EXTENT = "31"
+"""A disk too, as OVF 2.0 may have it."""
 
 
 def machines_in(data: bytes, what: str) -> list[Described]:
@@ -33,16 +35,23 @@ def machines_in(data: bytes, what: str) -> list[Described]:
         raise FerryError("file.unreadable", f"{what} describes no virtual system")
     files = {attribute(each, "id"): each for each in children(root, "References", "File")}
     disks = {attribute(each, "diskId"): each for each in children(root, "DiskSection", "Disk")}
-    return [_System(each, files, disks, what).machine() for each in systems]
+    options = children(root, "DeploymentOptionSection", "Configuration")
+    default = [each for each in options if attribute(each, "default").lower() in ("true", "1")] or options
+    option = attribute(default[0], "id") if default else ""
+    return [_System(each, files, disks, what, option).machine() for each in systems]
 
 
 class _System:
-    def __init__(self, system: Element, files: dict[str, Element], disks: dict[str, Element], what: str) -> None:
+    def __init__(
+        self, system: Element, files: dict[str, Element], disks: dict[str, Element], what: str, option: str
+    ) -> None:
         self._system, self._files, self._disks, self._what = system, files, disks, what
         hardware = children(system, "VirtualHardwareSection")
         self._hardware = hardware[0] if hardware else system
         self._items = [
-            each for each in self._hardware if local(each.tag) in ("Item", "StorageItem", "EthernetPortItem")
+            each
+            for each in self._hardware
+            if local(each.tag) in ("Item", "StorageItem", "EthernetPortItem") and _is_meant(each, option)
         ]
         self._vbox = children(system, "Machine")
 
@@ -105,7 +114,7 @@ class _System:
             buses[name] = seen.get(kinds[name], 0)
             seen[kinds[name]] = buses[name] + 1
         found = []
-        for number, item in enumerate(self._of(_DISK)):
+        for number, item in enumerate([*self._of(_DISK), *self._of(_EXTENT)]):
             parent = text(item, "Parent")
             kind, bus = kinds.get(parent, "scsi"), buses.get(parent, 0)
             place = text(item, "AddressOnParent")
@@ -143,10 +152,11 @@ class _System:
             units = attribute(disk, "capacityAllocationUnits") or "byte"
             capacity = _sized(attribute(disk, "capacity"), units, self._what)
         size = attribute(file, "size") if file is not None else ""
+        packed = attribute(file, "compression") if file is not None else ""
         return DescribedDisk(
             slot=slot, capacity=capacity, file=attribute(file, "href") if file is not None else "",
-            size=int(size) if size.isdigit() else None,
-            compressed=attribute(file, "compression") if file is not None else "",
+            size=whole(size),
+            compressed=packed if packed != "identity" else "",
         )  # fmt: skip
 
     def _nics(self) -> list[DescribedNic]:
@@ -166,6 +176,12 @@ class _System:
             if children(self._system, "ProductSection", "Property")
             else []
         )
+
+
+def _is_meant(item: Element, option: str) -> bool:
+    """Of an appliance in several sizes only the default one; the ends of a range are no hardware."""
+    sizes = attribute(item, "configuration").split()
+    return (not sizes or option in sizes) and attribute(item, "bound") in ("", "normal")
 
 
 def _vbox_macs(machine: list[Element]) -> list[str]:
@@ -192,7 +208,7 @@ def _sized(number: str, units: str, what: str) -> int:
         raise FerryError("file.unreadable", f"{what}: {units[:60]!r} is no unit that Ferry knows")
     factor = 1 << (word or 0)
     if found is not None:
-        factor = 1 << int(found[1]) if found[1] else int(found[2] or 1)
+        factor = int(found[1]) ** int(found[2]) if found[1] else int(found[3] or 1)
     size = _number(number, what) * factor
     if size > MOST_SIZE:
         raise FerryError("file.too_large", f"{what}: {size} bytes are more than any machine has")
@@ -200,10 +216,11 @@ def _sized(number: str, units: str, what: str) -> int:
 
 
 def _number(told: str, what: str) -> int:
-    if not told.isdigit() or len(told) > 18:
+    number = whole(told)
+    if number is None:
         raise FerryError("file.unreadable", f"{what}: {told[:60]!r} is no number")
-    return int(told)
+    return number
 
 
 def _whole(told: str) -> int:
-    return int(told) if told.isdigit() and len(told) < 10 else 0
+    return whole(told, 9) or 0

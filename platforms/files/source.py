@@ -1,5 +1,6 @@
 """Machines in files as a :class:`platforms.ports.Source`: they are off, and can only be read (docs/decisions/0006)."""
 
+import contextlib
 import threading
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from contracts.steps import Errand, FenceJournal, Freeze, FrozenDisk, Rung, Sour
 from platforms.files.described import DescribedDisk
 from platforms.files.digests import check
 from platforms.files.disk import TRANSPORT, FileDisk
-from platforms.files.folder import Appliance, appliances_of, places
+from platforms.files.folder import Appliance, appliances_of, place_of, places
 from platforms.files.images import Image, check_whole, image_of
+from platforms.files.ova import readable
 from platforms.files.partitions import HEAD, boots_by
 
 
@@ -44,13 +46,11 @@ class FilesSource:
         unread: list[Unread] = []
         for path in places(self._folder):
             try:
-                found += appliances_of(self._folder, path)
+                with readable():
+                    found += appliances_of(self._folder, path)
             except FerryError as error:
-                ref = str(path.relative_to(self._folder))
-                unread.append(Unread(ref=ref, name=path.stem, code=error.code, message=error.message))
-            except OSError as error:
-                ref = str(path.relative_to(self._folder))
-                unread.append(Unread(ref=ref, name=path.stem, code="file.unreadable", message=str(error.strerror)))
+                ref = place_of(self._folder, path)
+                unread.append(Unread(ref=ref, name=Path(ref).stem, code=error.code, message=error.message))
         return found, unread
 
     def machines(self) -> list[MachineSummary]:
@@ -69,11 +69,12 @@ class FilesSource:
 
     def allocated(self, refs: Sequence[str]) -> dict[str, dict[int, int]]:
         """Of each disk the size of its file: what has to be read."""
-        return {
-            each.ref: {key: each.part(disk).size for key, disk in enumerate(each.told.disks)}
-            for each in self._appliances()[0]
-            if each.ref in refs
-        }
+        found: dict[str, dict[int, int]] = {}
+        for each in self._appliances()[0]:
+            with contextlib.suppress(FerryError):  # told where the machine is read
+                if each.ref in refs:
+                    found[each.ref] = {key: each.part(disk).size for key, disk in enumerate(each.told.disks)}
+        return found
 
     def whole_machines(self, refs: Sequence[str]) -> list[Machine | Unread]:
         """See the protocol."""
@@ -108,6 +109,7 @@ class FilesSource:
             raise FerryError("vm.unknown", f"{self._folder} has no appliance {vm!r}")
         return self._machine(matches[0])
 
+    @readable()
     def _machine(self, appliance: Appliance) -> Machine:
         told = appliance.told
         images = [image_of(appliance.part(disk), disk.file) for disk in told.disks]
@@ -135,6 +137,7 @@ class FilesSource:
 
     # -- freeze: what lies in files stands still, or is seen to have changed
 
+    @readable()
     def freeze(self, machine_id: str, errand: Errand, pass_no: int, *, final: bool) -> Freeze:
         """Files are held against the digests that the appliance brings along."""
         appliance = self._find(machine_id)
@@ -155,7 +158,7 @@ class FilesSource:
 
     def _prove(self, appliance: Appliance, disk: DescribedDisk, image: Image, content: str) -> None:
         """Once for each state of its files: as its digest says, and whole."""
-        known = appliance.digests.get(disk.file)
+        known = appliance.digest(disk)
         seen = (disk.file, content, known[1] if known is not None else "")
         if seen in self._proven:
             return
@@ -164,6 +167,7 @@ class FilesSource:
         check_whole(image, disk.file)
         self._proven.add(seen)
 
+    @readable()
     def check_freeze(self, machine_id: str, freeze: Freeze) -> None:
         """Raises ``file.changed``."""
         appliance = self._find(machine_id)
@@ -173,6 +177,7 @@ class FilesSource:
         if len(appliance.told.disks) != len(freeze.disks):
             raise FerryError("file.changed", f"{appliance.ref} has {len(appliance.told.disks)} disks now")
 
+    @readable()
     def open_disk(self, machine_id: str, freeze: Freeze, disk_id: str) -> FileDisk:
         """See the protocol."""
         appliance = self._find(machine_id)
@@ -292,7 +297,8 @@ def _summary(appliance: Appliance) -> MachineSummary:
 
 def _capacity(appliance: Appliance, disk: DescribedDisk) -> int:
     try:
-        return image_of(appliance.part(disk), disk.file).capacity
+        with readable():
+            return image_of(appliance.part(disk), disk.file).capacity
     except FerryError:
         return 0  # which its preflight tells
 

@@ -4,11 +4,14 @@ import re
 
 from contracts.errors import FerryError
 from contracts.machine import Firmware
-from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic
+from platforms.files.described import MOST_DISKS, MOST_SIZE, ORDER, Described, DescribedDisk, DescribedNic, whole
 from platforms.files.ovf import mac_of
 
 MOST_BYTES = 1 << 20
 _LINE = re.compile(r'\s*([A-Za-z0-9_.:]{1,200})\s*=\s*"(.*)"\s*')
+_ENCODING = re.compile(
+    rb'^\.encoding\s*=\s*"(windows-125[0-8]|gbk|big5|shift_jis|euc-kr)"', re.IGNORECASE | re.MULTILINE
+)
 _DISK = re.compile(r"(ide|sata|scsi|nvme)(\d{1,2}):(\d{1,3})\.filename")
 
 
@@ -20,7 +23,7 @@ def machine_in(data: bytes, what: str) -> Described:
     """
     if len(data) > MOST_BYTES:
         raise FerryError("file.too_large", f"{what} is longer than {MOST_BYTES >> 20} MiB")
-    told = {found[1].lower(): _plain(found[2]) for line in data.decode("utf-8", "replace").splitlines()
+    told = {found[1].lower(): _plain(found[2]) for line in data.decode(_encoding(data), "replace").splitlines()
             if (found := _LINE.fullmatch(line))}  # fmt: skip
     if "memsize" not in told and "displayname" not in told:
         raise FerryError("file.unreadable", f"{what} is no configuration of a VM")
@@ -46,6 +49,12 @@ def machine_in(data: bytes, what: str) -> Described:
         disks=tuple(DescribedDisk(slot=f"{kind}{bus}:{unit}", file=file) for kind, bus, unit, file in disks),
         nics=tuple(_nics(told)),
     )  # fmt: skip
+
+
+def _encoding(data: bytes) -> str:
+    """As it says of itself; of those that hypervisors write, since some others take quadratic time."""
+    found = _ENCODING.search(data[:4096])
+    return found[1].decode() if found else "utf-8"
 
 
 def _is_there(told: dict[str, str], found: "re.Match[str]") -> bool:
@@ -89,6 +98,7 @@ def _uuid(told: str) -> str:
 
 
 def _number(told: str, what: str) -> int:
-    if not told.isdigit() or len(told) > 12:
+    number = whole(told, 12)
+    if number is None:
         raise FerryError("file.unreadable", f"{what}: {told[:40]!r} is no number")
-    return int(told)
+    return number

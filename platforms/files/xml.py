@@ -42,7 +42,7 @@ def parsed(data: bytes, what: str) -> Element:
     try:
         parser.Parse(data, True)
         return builder.close()
-    except (expat.ExpatError, ValueError, LookupError, AssertionError) as error:
+    except (expat.ExpatError, LookupError, ValueError, AssertionError) as error:
         raise FerryError("file.unreadable", f"{what} is no XML: {error}") from None
 
 

@@ -56,10 +56,16 @@ def retire(
         return await retired(client, seen, who=speaker(who), note=note, remove=remove, confirm=typed)
 
     report = dial(config, work)
-    told = "removed for good" if report.outcome == "removed" else f"called {report.name} now"
-    put(report, output, lambda: f"{report.vm}: its source is {told}")
-    if report.outcome == "renamed":
+    put(report, output, lambda: f"{report.vm}: its source {become(report)}")
+    if report.outcome == "renamed" and report.name:
         say(f"remove it, when nobody needs it any more, with `ferry retire {quote(vm)} --remove`")
+
+
+def become(report: "RetireReport") -> str:
+    """In words. What lies in files has no name that Ferry could change."""
+    if report.outcome == "removed":
+        return "is removed for good"
+    return f"is called {report.name} now" if report.name else "stays as it is: it can only be read"
 
 
 def typed_again(name: str, machine_id: str, given: str) -> str:

@@ -8,8 +8,11 @@ import pytest
 from contracts.config import FilesConfig
 from contracts.errors import FerryError
 from contracts.machine import Firmware, Power
+from contracts.retirement import RetireReport
 from contracts.steps import Errand
+from platforms.files.ovf import machines_in
 from platforms.files.source import FilesSource
+from starter.commands.retiring import become
 from tests.files.making import MIB, appliance, head, ova, raw, vmdk, vmware
 
 ERRAND = Errand(migration="m", workflow="w", source="files", target="pool", vm="web01")
@@ -126,3 +129,25 @@ def test_qemu_img_agrees(tmp_path):
     out = tmp_path / "out.raw"
     subprocess.run(["qemu-img", "convert", "-O", "raw", str(file.with_suffix(".vmdk")), str(out)], check=True)
     assert out.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(("units", "size"), [("byte * 2^30", 8 << 30), ("byte * 10^9", 8 * 10**9), ("KB", 8 << 10)])
+def test_capacities_in_other_units(units, size):
+    told = vmware([("a.vmdk", 5, 8 * MIB)]).replace('capacityAllocationUnits="byte * 2^20"',
+                                                    f'capacityAllocationUnits="{units}"')  # fmt: skip
+    assert machines_in(told.encode(), "a.ovf")[0].disks[0].capacity == size
+
+
+def test_a_disk_that_is_called_a_storage_extent_is_not_left_out():
+    told = vmware([("a.vmdk", 5, 8 * MIB)]).replace("ResourceType>17<", "ResourceType>31<")
+    assert [disk.file for disk in machines_in(told.encode(), "a.ovf")[0].disks] == ["a.vmdk"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name", "words"),
+    [("renamed", "web02", "is called web02 now"), ("renamed", "", "stays as it is: it can only be read"),
+     ("removed", "", "is removed for good")],
+)  # fmt: skip
+def test_a_retired_machine_in_files_has_no_new_name_to_tell(outcome, name, words):
+    report = RetireReport(vm="web01", migration="m", outcome=outcome, name=name)
+    assert become(report) == words

@@ -67,6 +67,11 @@ def test_a_configuration_file_is_a_machine_with_each_of_its_disks():
     assert told.has_cdrom
 
 
+def test_a_configuration_of_a_windows_host_has_its_letters():
+    told = machine_in('.encoding = "windows-1252"\ndisplayName = "Müller"\nmemsize = "512"\n'.encode("cp1252"), "x.vmx")
+    assert told.name == "Müller"
+
+
 @pytest.mark.parametrize(
     "text", ["", "hello", 'memsize = "-1"', 'memsize = "999999999999"', "\0" * 100, "x" * (2 << 20)]
 )

@@ -116,8 +116,8 @@ def _loose(found: list[Path]) -> list[Path]:
     return [each for each in images if each not in parts]
 
 
-def appliances_of(folder: Path, path: Path) -> list[Appliance]:
-    """All machines of one place.
+def appliances_of(folder: Path, path: Path, source: str) -> list[Appliance]:
+    """All machines of one place, by ids of their own in each source.
 
     Raises:
         FerryError: as its parts are told.
@@ -144,7 +144,7 @@ def appliances_of(folder: Path, path: Path) -> list[Appliance]:
     else:
         files, told = {path.name: Part.whole(path)}, [_alone(path)]
     return [
-        Appliance(each, str(uuid.uuid5(_IDENTITY, each)), machine, files, digests)
+        Appliance(each, str(uuid.uuid5(_IDENTITY, f"{source}/{each}")), machine, files, digests)
         for number, machine in enumerate(told)
         for each in [ref if len(told) == 1 else f"{ref}#{number + 1}"]
     ]

@@ -47,7 +47,7 @@ class FilesSource:
         for path in places(self._folder):
             try:
                 with readable():
-                    found += appliances_of(self._folder, path)
+                    found += appliances_of(self._folder, path, self.name)
             except FerryError as error:
                 ref = place_of(self._folder, path)
                 unread.append(Unread(ref=ref, name=Path(ref).stem, code=error.code, message=error.message))
@@ -194,7 +194,8 @@ class FilesSource:
     def _find(self, machine_id: str) -> Appliance:
         """By where it lay before, else anywhere; then what is wrong with it is told."""
         known = self._known.get(machine_id)
-        found = appliances_of(self._folder, known) if known is not None and known.is_file() else self._appliances()[0]
+        there = known is not None and known.is_file()
+        found = appliances_of(self._folder, known, self.name) if known and there else self._appliances()[0]
         for each in found:
             if each.machine_id == machine_id:
                 self._known[machine_id] = self._folder / each.ref.partition("#")[0]
@@ -306,7 +307,7 @@ def _capacity(appliance: Appliance, disk: DescribedDisk) -> int:
 def _content_id(image: Image) -> str:
     """Of all files that it lies in: another one once somebody wrote to them."""
     seen = [each.stat() for each in image.files]
-    return " ".join(f"{each.st_ino}-{each.st_size}-{each.st_mtime_ns}" for each in seen)
+    return " ".join(f"{each.st_size}-{each.st_mtime_ns}" for each in seen)
 
 
 def _firmware_on(image: Image) -> Firmware | None:

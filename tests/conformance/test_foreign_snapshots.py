@@ -96,5 +96,7 @@ def test_no_parser_of_their_formats_is_among_what_ships() -> None:
     root = Path(__file__).parents[2]
     for room in ("starter", "workflows", "activities", "platforms", "disks", "contracts"):
         for file in (root / room).rglob("*.py"):
+            if file.is_relative_to(root / "platforms" / "files"):
+                continue  # which knows their names, and leaves their tables to qemu
             words = file.read_text().lower()
             assert not [each for each in ("cowd", "sesparse", "cafebabe") if each in words], file

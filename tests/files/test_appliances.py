@@ -93,6 +93,8 @@ def test_the_same_file_is_the_same_machine_and_one_that_was_written_to_voids_its
     path, _ = appliance(tmp_path / "x", "web01")
     one, other = at(tmp_path / "x").machine("web01"), at(tmp_path / "x").machine("web01")
     assert one.machine_id == other.machine_id == str(uuid.UUID(one.machine_id))
+    elsewhere = FilesSource("other", FilesConfig(kind="files", folder=tmp_path / "x")).machine("web01")
+    assert elsewhere.machine_id != one.machine_id, "a file of that name in another source is another machine"
     source = at(tmp_path / "x")
     freeze = source.freeze(one.machine_id, ERRAND, 1, final=True)
     path.touch()

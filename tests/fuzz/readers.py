@@ -144,6 +144,11 @@ def _filed(data: bytes, name: str, read: Callable[[Path], object]) -> bool:
     return True
 
 
+def _image(data: bytes) -> bool:
+    name = "x.qcow2" if data[:3] == b"QFI" else "x.vmdk"  # of another suffix it must name nothing
+    return _filed(data, name, lambda path: files_of(Part.whole(path), path.name))
+
+
 def _descriptor(data: bytes, read: Callable[[bytes, str], object]) -> bool:
     try:
         read(data, "web01")
@@ -162,10 +167,6 @@ READERS = (
     Reader("OVF, two dialects", seeds.ovfs, partial(_descriptor, read=machines_in)),
     Reader("VMX", seeds.vmxs, partial(_descriptor, read=machine_in)),
     Reader("OVA, an archive", seeds.ovas, partial(_filed, name="web01.ova", read=parts_of)),
-    Reader(
-        "Images, what they name",
-        seeds.images,
-        partial(_filed, name="x.vmdk", read=lambda path: files_of(Part.whole(path), path.name)),
-    ),
+    Reader("Images, what they name", seeds.images, _image),
     Reader("Partition tables", seeds.tables, lambda data: boots_by(data) is not None),
 )

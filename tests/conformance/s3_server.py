@@ -27,7 +27,7 @@ class S3Server:
         self.bucket = folder / "objects" / BUCKET
         self.bucket.mkdir(parents=True)
         Authority(folder).server_context("127.0.0.1")
-        self._keys = {"access": "ferry", "secret": secrets.token_urlsafe(24)}
+        self._keys = {"access": f"AK{secrets.token_hex(8)}", "secret": secrets.token_urlsafe(24)}
         for name, key in self._keys.items():
             (folder / name).write_text(key + "\n")
         with socket.socket() as probe:

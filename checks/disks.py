@@ -46,7 +46,7 @@ def encrypted_disk(seen: Seen) -> Iterator[str]:
 @check("preflight.no_change_tracking", WARNING)
 def no_change_tracking(seen: Seen) -> Iterator[str]:
     """Without it there are no passes while the machine runs."""
-    if not seen.machine.change_tracking_supported:
+    if not seen.machine.change_tracking_supported and not seen.machine.in_files:  # of these preflight.in_files tells
         yield "the copy is made while the machine is off"
 
 

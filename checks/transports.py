@@ -27,7 +27,9 @@ def why_not(seen: Seen, disk: SourceDisk) -> dict[str, str]:
     The ladder decides when the disk is frozen (DESIGN §4): what is told here is what it cannot overcome.
     """
     source, machine = seen.source, seen.machine
-    if source is None or machine.in_files:
+    if machine.in_files:
+        return {"file": ""}
+    if source is None:
         return {}
     store = next((each for each in source.datastores or () if each.name == disk.datastore), Datastore(name=""))
     host = _runs_on(source)

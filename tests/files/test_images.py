@@ -165,3 +165,14 @@ def test_a_disk_of_hyper_v_with_checkpoints_is_not_taken_for_the_machine(tmp_pat
     with pytest.raises(FerryError) as chain:
         at(tmp_path).machine("db")
     assert chain.value.code == "file.chain"
+
+
+def test_a_qcow2_whose_end_is_missing_is_never_frozen(tmp_path):
+    """qemu opens it, and reads zeros where its bytes were."""
+    path = converted(raw(tmp_path / "a.bytes", 16 * MIB), tmp_path / "db.qcow2", "qcow2")
+    source = at(tmp_path)
+    machine = source.machine("db")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(FerryError) as cut:
+        source.freeze(machine.machine_id, ERRAND, 1, final=True)
+    assert cut.value.code == "file.truncated"
